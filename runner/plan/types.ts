@@ -1,0 +1,126 @@
+/** The plan: everything the helper will do, as plain data. ARCHITECTURE.md, contract 1, explains each word. */
+
+export type NamespaceName = "user" | "mount" | "pid" | "ipc" | "uts" | "net" | "cgroup" | "time";
+
+export interface IdRange {
+  inside: number;
+  outside: number;
+  count: number;
+}
+
+export type StdioMode = "inherit" | "relay" | "terminal" | "null";
+
+/** One step of set-up: its name and operands exactly as they cross to C. */
+export type Op =
+  | { op: "private-mounts" }
+  | { op: "loopback" }
+  | { op: "root"; dir: string }
+  | { op: "overlay"; target: string; upper: string; work: string; flags: string[]; lowers: string[] }
+  | { op: "overlay-at"; dest: string; upper: string; work: string; flags: string[]; lowers: string[] }
+  | { op: "bind"; source: string; dest: string; flags: string[] }
+  | { op: "tmpfs"; dest: string; flags: string[]; options: string }
+  | { op: "proc"; dest: string }
+  | { op: "sysfs"; dest: string; flags: string[] }
+  | { op: "mqueue"; dest: string }
+  | { op: "cgroup2"; dest: string; flags: string[] }
+  | { op: "devpts"; dest: string; options: string }
+  | { op: "mkdir"; dest: string; mode: number }
+  | { op: "file"; dest: string; mode: number; content: string }
+  | { op: "symlink"; target: string; dest: string }
+  | { op: "mask"; dest: string }
+  | { op: "read-only"; dest: string }
+  | { op: "pivot-root" }
+  | { op: "rlimit"; name: string; soft: number | "unlimited"; hard: number | "unlimited" }
+  | { op: "user"; uid: number; gid: number; groups: number[] }
+  | {
+      op: "capabilities";
+      bounding: bigint;
+      effective: bigint;
+      permitted: bigint;
+      inheritable: bigint;
+      ambient: bigint;
+    }
+  | { op: "no-new-privs" }
+  | { op: "seccomp"; path: string }
+  | { op: "umask"; mode: number }
+  | { op: "oom-score-adj"; value: number }
+  | { op: "cwd"; path: string }
+  | { op: "cwd-make"; path: string }
+  | { op: "env"; variables: string[] }
+  | { op: "exec"; argv: string[] }
+  | { op: "apply"; root: string; lowers: string[] }
+  | { op: "remove"; paths: string[] }
+  | { op: "finish" };
+
+export interface Plan {
+  namespaces: NamespaceName[];
+  /** Enter the namespaces of a live process instead of making new ones. */
+  join?: { pid: number; startTime: string };
+  uidMap: IdRange[];
+  gidMap: IdRange[];
+  /** Paths of newuidmap and newgidmap; absent: the maps are written directly. */
+  mapTools?: { uid: string; gid: string };
+  timeOffsets?: { clock: "monotonic" | "boottime"; seconds: number; nanoseconds: number }[];
+  hostname?: string;
+  domainname?: string;
+  stdio: StdioMode;
+  stdin: boolean;
+  detach: boolean;
+  announce?: string;
+  terminalSize?: { rows: number; columns: number };
+  onFailure?: string[];
+  events?: string;
+  eventsFd?: number;
+  log?: string;
+  lock?: string;
+  /** Milliseconds until SIGKILL. */
+  timeout?: number;
+  signalProxy: boolean;
+  dieWithParent: boolean;
+  controlFd?: number;
+  cleanup: string[];
+  init: boolean;
+  ops: Op[];
+}
+
+/** An event line of the helper. Fields beyond `event` and `time` depend on the event. */
+export type HelperEvent = { time: string } & (
+  | { event: "hello"; version: number }
+  | { event: "created"; pid: number; startTime: string; monitor: number }
+  | { event: "mapped" }
+  | { event: "mounted" }
+  | { event: "exec"; pid: number; startTime: string }
+  | {
+      event: "exited";
+      code: number;
+      signal: number;
+      reason: "exit" | "signal" | "timeout";
+      maxRssKiB: number;
+      userMicros: number;
+      systemMicros: number;
+    }
+  | {
+      event: "failed";
+      op: string;
+      index: number;
+      of: number;
+      path: string;
+      errno: string;
+      message: string;
+      exitCode: number;
+    }
+  | {
+      event: "deferred";
+      path: string;
+      uid: number;
+      gid: number;
+      mode: number;
+      kind: number;
+      major: number;
+      minor: number;
+    }
+  | { event: "missing-link"; path: string; link: string }
+  | { event: "applied"; entries: number; bytes: number }
+);
+
+export const PLAN_VERSION = 1;
