@@ -1,0 +1,138 @@
+/**
+ * What a face asks of `run` and `exec`: plain data, already parsed and checked for form, not yet compared with the image or the
+ * host. Optional means "the user did not say": then the image's config or the engine's default decides.
+ */
+
+import type { Platform } from "../oci/types.ts";
+
+/** When to ask the registry: `newer` pulls only if its digest differs from the stored one. */
+export type PullPolicy = "always" | "missing" | "never" | "newer";
+
+/** `none`: a network namespace with loopback only. `host`: the host's own. */
+export type NetworkMode = "none" | "host";
+
+export type Propagation = "private" | "rprivate" | "slave" | "rslave" | "shared" | "rshared";
+
+export interface BindMount {
+  type: "bind";
+  /** Absolute path on the host; the face has resolved relative ones. */
+  source: string;
+  /** Absolute path in the container. */
+  target: string;
+  readOnly: boolean;
+  /** Take the mounts below the source along; docker's default. */
+  recursive: boolean;
+  propagation?: Propagation;
+  /** Make a missing source as a directory (`-v`); otherwise a missing source is an error (`--mount`). */
+  createSource: boolean;
+  /** Any of `nosuid`, `nodev`, `noexec` (also `suid`, `dev`, `exec`, which undo them). */
+  flags: MountFlag[];
+}
+
+export type MountFlag = "nosuid" | "nodev" | "noexec" | "suid" | "dev" | "exec";
+
+export interface TmpfsMount {
+  type: "tmpfs";
+  target: string;
+  readOnly: boolean;
+  /** tmpfs's own options as the kernel takes them: `size=64m`, `mode=1777`, `nr_inodes=…`. */
+  options: string[];
+  flags: MountFlag[];
+}
+
+export interface VolumeMount {
+  type: "volume";
+  /** Absent: an anonymous volume that goes with the container. */
+  name?: string;
+  target: string;
+  readOnly: boolean;
+  /** Leave a fresh volume empty instead of copying what the image has at the target. */
+  noCopy: boolean;
+}
+
+export type MountRequest = BindMount | TmpfsMount | VolumeMount;
+
+/** A resource limit as `prlimit` names it: `nofile`, `nproc`, `core`… */
+export interface Ulimit {
+  name: string;
+  soft: number | "unlimited";
+  hard: number | "unlimited";
+}
+
+/** `keep-id` maps the caller to the same id inside, or to the ids given. */
+export interface KeepId {
+  mode: "keep-id";
+  uid?: number;
+  gid?: number;
+}
+
+/** Where the root file system comes from. `host` and `base` are image names like any other. */
+export type RootSource = { image: string } | { rootfs: string };
+
+/** The part of `run` and `exec` that describes one process. */
+export interface ProcessOptions {
+  detach: boolean;
+  /** Keep standard input open. */
+  interactive: boolean;
+  /** Give the process a terminal. */
+  tty: boolean;
+  /** `NAME=VALUE` in the order given, `--env-file` first; a later one wins. */
+  env: string[];
+  /** Variables to take out of the image's (or container's) own environment: `-e NAME` where the host has no NAME. */
+  unsetEnv: string[];
+  workdir?: string;
+  /** `UID[:GID]` or `NAME[:GROUP]`, to be looked up inside the container. */
+  user?: string;
+}
+
+export interface RunOptions extends ProcessOptions {
+  source: RootSource;
+  /** The words after the image; empty: the image's own command. */
+  command: string[];
+  name?: string;
+  /** Remove a container that has the same name first. */
+  replace: boolean;
+  /** Remove the container when it has ended. */
+  rm: boolean;
+  /** Replaces the image's entrypoint and drops its command; an empty list resets both. */
+  entrypoint?: string[];
+  hostname?: string;
+  network: NetworkMode;
+  mounts: MountRequest[];
+  /** The root file system cannot be written. */
+  readOnly: boolean;
+  /** Bytes of /dev/shm. */
+  shmSize?: number;
+  /** A pid 1 of tsbox's own that reaps and forwards signals. */
+  init: boolean;
+  /** `CAP_…` in capitals, or `ALL`. */
+  capAdd: string[];
+  capDrop: string[];
+  /** `unconfined`, or the absolute path of a profile; absent: the default profile. */
+  seccomp?: "unconfined" | { profile: string };
+  noNewPrivileges: boolean;
+  ulimits: Ulimit[];
+  userns?: KeepId;
+  labels: Record<string, string>;
+  pull: PullPolicy;
+  platform?: Platform;
+  /** Milliseconds until SIGKILL. */
+  timeout?: number;
+  /** Absolute path of a file to write the container's id to; must not exist. */
+  cidfile?: string;
+  /** Show the plan instead of carrying it out. */
+  printPlan: boolean;
+  /** Signal that `stop` sends: `SIGTERM`… */
+  stopSignal?: string;
+  /** Milliseconds between the stop signal and SIGKILL. */
+  stopTimeout?: number;
+}
+
+export interface ExecOptions extends ProcessOptions {
+  /** Id, a unique start of one, or name. */
+  container: string;
+  /** At least one word. */
+  command: string[];
+  /** Keep all capabilities of the container's user namespace. */
+  privileged: boolean;
+}
