@@ -29,6 +29,7 @@ export type Op =
   | { op: "symlink"; target: string; dest: string }
   | { op: "mask"; dest: string }
   | { op: "read-only"; dest: string }
+  | { op: "remount"; dest: string; flags: string[] }
   | { op: "pivot-root" }
   | { op: "rlimit"; name: string; soft: number | "unlimited"; hard: number | "unlimited" }
   | { op: "user"; uid: number; gid: number; groups: number[] }

@@ -1,0 +1,129 @@
+import { type HelperEvent, type IdRange, type Op, PLAN_VERSION, type Plan } from "../plan/types.ts";
+
+/**
+ * The plan as words for the helper (ARCHITECTURE.md, contract 1): every word ends with a NUL byte; lists are a count and their words.
+ * The helper reads by the same table; scripts/check-wire compares the two.
+ */
+export function encodePlan(plan: Plan): Buffer {
+  const words = planWords(plan);
+  for (const word of words) {
+    // environment and arguments can't hold NUL; a name from outside that does must not shift the words after it
+    if (word.includes("\0"))
+      throw new RangeError(`Cannot encode plan: a word holds a NUL byte: ${JSON.stringify(word)}`);
+  }
+  return Buffer.from(`${words.join("\0")}\0`, "utf8");
+}
+
+export function planWords(plan: Plan): string[] {
+  const out: string[] = ["tsbox-plan", String(PLAN_VERSION)];
+  const put = (...words: (string | number)[]) => {
+    for (const word of words) out.push(String(word));
+  };
+  for (const name of plan.namespaces) put("namespace", name);
+  if (plan.join) put("join", plan.join.pid, plan.join.startTime);
+  for (const range of plan.uidMap) put("uid-map", ...rangeWords(range));
+  for (const range of plan.gidMap) put("gid-map", ...rangeWords(range));
+  if (plan.mapTools) put("map-tools", plan.mapTools.uid, plan.mapTools.gid);
+  for (const o of plan.timeOffsets ?? []) put("time-offset", o.clock, o.seconds, o.nanoseconds);
+  if (plan.hostname !== undefined) put("hostname", plan.hostname);
+  if (plan.domainname !== undefined) put("domainname", plan.domainname);
+  put("stdio", plan.stdio);
+  if (plan.stdin) put("stdin");
+  if (plan.detach) put("detach");
+  if (plan.announce !== undefined) put("announce", plan.announce);
+  if (plan.terminalSize) put("terminal-size", plan.terminalSize.rows, plan.terminalSize.columns);
+  if (plan.onFailure) put("on-failure", ...list(plan.onFailure));
+  if (plan.events !== undefined) put("events", plan.events);
+  if (plan.eventsFd !== undefined) put("events-fd", plan.eventsFd);
+  if (plan.log !== undefined) put("log", plan.log);
+  if (plan.lock !== undefined) put("lock", plan.lock);
+  if (plan.timeout !== undefined) put("timeout", plan.timeout);
+  if (plan.signalProxy) put("signal-proxy");
+  if (plan.dieWithParent) put("die-with-parent");
+  if (plan.controlFd !== undefined) put("control-fd", plan.controlFd);
+  for (const path of plan.cleanup) put("cleanup", path);
+  if (plan.init) put("init");
+  for (const op of plan.ops) put(...opWords(op));
+  return out;
+}
+
+function opWords(op: Op): (string | number)[] {
+  switch (op.op) {
+    case "private-mounts":
+    case "loopback":
+    case "pivot-root":
+    case "no-new-privs":
+    case "finish":
+      return [op.op];
+    case "root":
+      return [op.op, op.dir];
+    case "overlay":
+      return [op.op, op.target, op.upper, op.work, op.flags.join(","), ...list(op.lowers)];
+    case "overlay-at":
+      return [op.op, op.dest, op.upper, op.work, op.flags.join(","), ...list(op.lowers)];
+    case "bind":
+      return [op.op, op.source, op.dest, op.flags.join(",")];
+    case "tmpfs":
+      return [op.op, op.dest, op.flags.join(","), op.options];
+    case "proc":
+    case "mqueue":
+    case "mask":
+    case "read-only":
+      return [op.op, op.dest];
+    case "sysfs":
+    case "cgroup2":
+    case "remount":
+      return [op.op, op.dest, op.flags.join(",")];
+    case "devpts":
+      return [op.op, op.dest, op.options];
+    case "mkdir":
+      return [op.op, op.dest, op.mode.toString(8)];
+    case "file":
+      return [op.op, op.dest, op.mode.toString(8), op.content];
+    case "symlink":
+      return [op.op, op.target, op.dest];
+    case "rlimit":
+      return [op.op, op.name, op.soft, op.hard];
+    case "user":
+      return [op.op, op.uid, op.gid, ...list(op.groups)];
+    case "capabilities":
+      return [
+        op.op,
+        ...[op.bounding, op.effective, op.permitted, op.inheritable, op.ambient].map((mask) => mask.toString(16)),
+      ];
+    case "seccomp":
+    case "cwd":
+    case "cwd-make":
+      return [op.op, op.path];
+    case "umask":
+      return [op.op, op.mode.toString(8)];
+    case "oom-score-adj":
+      return [op.op, op.value];
+    case "env":
+      return [op.op, ...list(op.variables)];
+    case "exec":
+      return [op.op, ...list(op.argv)];
+    case "apply":
+      return [op.op, op.root, ...list(op.lowers)];
+    case "remove":
+      return [op.op, ...list(op.paths)];
+  }
+}
+
+function list(words: (string | number)[]): (string | number)[] {
+  return [words.length, ...words];
+}
+
+function rangeWords(range: IdRange): number[] {
+  return [range.inside, range.outside, range.count];
+}
+
+/** One event line of the helper; undefined for a line that is cut off (a monitor killed while writing). */
+export function decodeEvent(line: string): HelperEvent | undefined {
+  try {
+    const value = JSON.parse(line) as HelperEvent;
+    return typeof value === "object" && value !== null && typeof value.event === "string" ? value : undefined;
+  } catch {
+    return undefined;
+  }
+}

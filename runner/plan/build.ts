@@ -1,0 +1,225 @@
+import { ALL_CAPABILITIES } from "./capabilities.ts";
+import type { HostRootEntry } from "./host-root.ts";
+import { type Identity, isMapped } from "./idmap.ts";
+import { deviceMounts, kernelMounts, protectionMounts, type UserMount, userMounts } from "./mounts.ts";
+import type { Op, Plan, StdioMode } from "./types.ts";
+import type { ResolvedUser } from "./user.ts";
+
+/** Where the root filesystem comes from, with every path already known. */
+export type Root =
+  | { kind: "image"; lowers: string[]; volatile: boolean }
+  | { kind: "directory"; path: string }
+  | { kind: "host"; entries: HostRootEntry[]; volatile: boolean };
+
+/** The process inside, wherever it is started from. */
+export interface ProcessPlan {
+  argv: string[];
+  env: string[];
+  cwd: string;
+  user: ResolvedUser;
+  capabilities: bigint;
+  noNewPrivileges: boolean;
+  /** File of the compiled seccomp filter; absent: unconfined. */
+  seccomp?: string;
+  ulimits: { name: string; soft: number | "unlimited"; hard: number | "unlimited" }[];
+}
+
+export interface ContainerPlanInput extends ProcessPlan {
+  /** The container's folder: upper, work, merged, hosts, hostname, resolv.conf lie in it. */
+  dir: string;
+  identity: Identity;
+  root: Root;
+  hostname: string;
+  network: "none" | "host";
+  mounts: UserMount[];
+  readOnly: boolean;
+  shmSize: number;
+  init: boolean;
+  /** Make the working directory when the image lacks it, as Docker does. */
+  makeCwd: boolean;
+}
+
+/** How the helper stands to its caller, its terminal and its files. */
+export interface Supervision {
+  stdio: StdioMode;
+  stdin: boolean;
+  detach: boolean;
+  announce?: string;
+  onFailure?: string[];
+  events?: string;
+  eventsFd?: number;
+  log?: string;
+  lock?: string;
+  timeout?: number;
+  signalProxy: boolean;
+  dieWithParent: boolean;
+  controlFd?: number;
+  cleanup: string[];
+}
+
+/** The plan of a container from scratch. */
+export function containerPlan(input: ContainerPlanInput, supervision: Supervision): Plan {
+  const { dir, identity } = input;
+  const namespaces: Plan["namespaces"] = ["user", "mount", "pid", "ipc", "uts", "cgroup"];
+  if (input.network === "none") namespaces.push("net");
+  return {
+    namespaces,
+    uidMap: identity.uidMap,
+    gidMap: identity.gidMap,
+    ...(identity.mapTools && { mapTools: identity.mapTools }),
+    hostname: input.hostname,
+    ...supervision,
+    init: input.init,
+    ops: [
+      { op: "private-mounts" },
+      ...(input.network === "none" ? [{ op: "loopback" } as const] : []),
+      ...rootOps(dir, input.root),
+      ...kernelMounts(input.network),
+      ...deviceMounts(input.shmSize),
+      ...userMounts(input.mounts),
+      ...nameFiles(dir, input.mounts),
+      ...protectionMounts(),
+      ...(input.readOnly ? [{ op: "remount", dest: "/", flags: ["ro"] } as const] : []),
+      { op: "pivot-root" },
+      ...processOps(input, identity, input.makeCwd),
+    ],
+  };
+}
+
+/** The plan of one more process in a running container. */
+export function execPlan(
+  process: ProcessPlan,
+  identity: Pick<Identity, "uidMap" | "gidMap">,
+  init: { pid: number; startTime: string },
+  supervision: Supervision,
+): Plan {
+  return {
+    namespaces: [],
+    join: init,
+    uidMap: [],
+    gidMap: [],
+    ...supervision,
+    init: false,
+    ops: processOps(process, identity, false),
+  };
+}
+
+/** A plan that only works on the store inside the user namespace: unpack, remove, make mount points. */
+export function storePlan(identity: Identity, ops: Op[], eventsFd?: number): Plan {
+  return {
+    namespaces: ["user", "mount"],
+    uidMap: identity.uidMap,
+    gidMap: identity.gidMap,
+    ...(identity.mapTools && { mapTools: identity.mapTools }),
+    stdio: "inherit",
+    stdin: true,
+    detach: false,
+    ...(eventsFd !== undefined && { eventsFd }),
+    signalProxy: true,
+    dieWithParent: true,
+    cleanup: [],
+    init: false,
+    ops,
+  };
+}
+
+/** What makes the folders and files of a container's init layer: the places that every container mounts over, whether or not the image has them. */
+export function initLayerOps(lowers: string[], upper: string, work: string, target: string): Op[] {
+  return [
+    { op: "private-mounts" },
+    { op: "overlay", target, upper, work, flags: ["userxattr"], lowers },
+    { op: "root", dir: target },
+    ...["/proc", "/sys", "/dev", "/etc"].map((dest): Op => ({ op: "mkdir", dest, mode: 0o755 })),
+    ...["/etc/hosts", "/etc/hostname", "/etc/resolv.conf"].map(
+      (dest): Op => ({ op: "file", dest, mode: 0o644, content: "" }),
+    ),
+    { op: "finish" },
+  ];
+}
+
+function rootOps(dir: string, root: Root): Op[] {
+  const merged = `${dir}/merged`;
+  const flags = (volatile: boolean) => (volatile ? ["userxattr", "volatile"] : ["userxattr"]);
+  switch (root.kind) {
+    case "image":
+      return [
+        {
+          op: "overlay",
+          target: merged,
+          upper: `${dir}/upper`,
+          work: `${dir}/work`,
+          flags: flags(root.volatile),
+          lowers: root.lowers,
+        },
+        { op: "root", dir: merged },
+      ];
+    case "directory":
+      return [
+        { op: "root", dir: merged },
+        { op: "bind", source: root.path, dest: "/", flags: ["rec", "rprivate"] },
+      ];
+    case "host":
+      return [
+        { op: "root", dir: merged },
+        { op: "tmpfs", dest: "/", flags: ["nodev"], options: "mode=755" },
+        ...root.entries.map((entry, number) => hostEntry(dir, entry, number, flags(root.volatile))),
+        { op: "mkdir", dest: "/proc", mode: 0o755 },
+        { op: "mkdir", dest: "/sys", mode: 0o755 },
+      ];
+  }
+}
+
+function hostEntry(dir: string, entry: HostRootEntry, number: number, flags: string[]): Op {
+  switch (entry.kind) {
+    case "overlay":
+      return {
+        op: "overlay-at",
+        dest: entry.path,
+        upper: `${dir}/upper/${number}`,
+        work: `${dir}/work/${number}`,
+        flags: [...flags, "make"],
+        lowers: [entry.path],
+      };
+    case "directory":
+      return { op: "mkdir", dest: entry.path, mode: entry.mode };
+    case "symlink":
+      return { op: "symlink", target: entry.target, dest: entry.path };
+    case "file":
+      return { op: "bind", source: entry.path, dest: entry.path, flags: ["make", "ro", "optional"] };
+  }
+}
+
+/** hosts, hostname and resolv.conf are mounted over, so that they are never committed; a mount of the user's wins. */
+function nameFiles(dir: string, mounts: UserMount[]): Op[] {
+  return ["hosts", "hostname", "resolv.conf"]
+    .filter((name) => !mounts.some((mount) => mount.target === `/etc/${name}` || mount.target === "/etc"))
+    .map((name) => ({ op: "bind", source: `${dir}/${name}`, dest: `/etc/${name}`, flags: ["make", "optional"] }));
+}
+
+function processOps(process: ProcessPlan, identity: Pick<Identity, "uidMap" | "gidMap">, makeCwd: boolean): Op[] {
+  const { user, capabilities } = process;
+  // as Docker: another user than root keeps the bounding set, but nothing of it is in effect
+  const held = user.uid === 0 ? capabilities : 0n;
+  return [
+    ...process.ulimits.map((limit): Op => ({ op: "rlimit", ...limit })),
+    {
+      op: "capabilities",
+      bounding: capabilities & ALL_CAPABILITIES,
+      effective: held,
+      permitted: held,
+      inheritable: 0n,
+      ambient: 0n,
+    },
+    ...(process.noNewPrivileges ? [{ op: "no-new-privs" } as const] : []),
+    ...(process.seccomp === undefined ? [] : [{ op: "seccomp", path: process.seccomp } as const]),
+    {
+      op: "user",
+      uid: user.uid,
+      gid: user.gid,
+      groups: user.groups.filter((gid) => isMapped(identity.gidMap, gid)),
+    },
+    { op: makeCwd ? "cwd-make" : "cwd", path: process.cwd },
+    { op: "env", variables: process.env },
+    { op: "exec", argv: process.argv },
+  ];
+}

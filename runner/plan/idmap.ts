@@ -1,0 +1,88 @@
+import type { IdRange } from "./types.ts";
+
+/** What /etc/subuid or /etc/subgid grants: a start and a length. */
+export interface SubidRange {
+  start: number;
+  count: number;
+}
+
+export interface IdentityFacts {
+  uid: number;
+  gid: number;
+  subuid: SubidRange[];
+  subgid: SubidRange[];
+  /** Paths of newuidmap and newgidmap, when both are installed. */
+  mapTools?: { uid: string; gid: string };
+}
+
+export interface Identity {
+  /** `range`: root and the ids above it; `single`: only one id exists inside. */
+  kind: "range" | "single";
+  uidMap: IdRange[];
+  gidMap: IdRange[];
+  mapTools?: { uid: string; gid: string };
+}
+
+/**
+ * The id maps of a user namespace: container root is the caller and the ids above come from the caller's subordinate range. Without a range or
+ * without newuidmap only one id exists. `keepId` puts the caller at another inside id (default: its own); root and the other
+ * ids then come from the range, so that files in bind mounts stay the caller's. Root itself needs no subordinate range.
+ */
+export function makeIdentity(facts: IdentityFacts, keepId?: { uid?: number; gid?: number }): Identity {
+  const ranges = facts.mapTools !== undefined && facts.subuid.length > 0 && facts.subgid.length > 0;
+  const caller = { uid: keepId ? (keepId.uid ?? facts.uid) : 0, gid: keepId ? (keepId.gid ?? facts.gid) : 0 };
+  if (facts.uid === 0 && !ranges) {
+    const all = [{ inside: 0, outside: 0, count: 65536 }];
+    return { kind: "range", uidMap: all, gidMap: all };
+  }
+  if (!ranges) {
+    return {
+      kind: "single",
+      uidMap: [{ inside: caller.uid, outside: facts.uid, count: 1 }],
+      gidMap: [{ inside: caller.gid, outside: facts.gid, count: 1 }],
+    };
+  }
+  return {
+    kind: "range",
+    uidMap: around(caller.uid, facts.uid, facts.subuid),
+    gidMap: around(caller.gid, facts.gid, facts.subgid),
+    ...(facts.mapTools && { mapTools: facts.mapTools }),
+  };
+}
+
+/** The caller at `inside`; the subordinate ids fill the places below and above it, in order. */
+function around(inside: number, outside: number, ranges: SubidRange[]): IdRange[] {
+  const map: IdRange[] = [];
+  let next = 0;
+  for (let { start, count } of ranges) {
+    if (next < inside) {
+      const below = Math.min(count, inside - next);
+      map.push({ inside: next, outside: start, count: below });
+      next += below;
+      start += below;
+      count -= below;
+    }
+    if (count === 0) continue;
+    if (next === inside) next++;
+    map.push({ inside: next, outside: start, count });
+    next += count;
+  }
+  return [{ inside, outside, count: 1 }, ...map].sort((a, b) => a.inside - b.inside);
+}
+
+/** The lines of /etc/subuid or /etc/subgid that belong to a user, by name or number. */
+export function parseSubids(text: string, user: string, uid: number): SubidRange[] {
+  const ranges: SubidRange[] = [];
+  for (const line of text.split("\n")) {
+    const [owner, start, count] = line.trim().split(":");
+    if (owner !== user && owner !== String(uid)) continue;
+    if (!/^\d+$/.test(start ?? "") || !/^[1-9]\d*$/.test(count ?? "")) continue;
+    ranges.push({ start: Number(start), count: Number(count) });
+  }
+  return ranges;
+}
+
+/** Whether an inside id exists in the map. */
+export function isMapped(map: IdRange[], id: number): boolean {
+  return map.some((range) => id >= range.inside && id < range.inside + range.count);
+}

@@ -1,0 +1,81 @@
+import { accessSync, constants, readFileSync } from "node:fs";
+import { userInfo } from "node:os";
+import { delimiter, join } from "node:path";
+
+/** What the runner needs to know of this machine and caller: gathered once, then passed on as a value. */
+export interface HostFacts {
+  uid: number;
+  gid: number;
+  user: string;
+  home: string;
+  /** Text of /etc/subuid and /etc/subgid; empty when absent. */
+  subuid: string;
+  subgid: string;
+  mapTools?: { uid: string; gid: string };
+  /** As `uname -r` says. */
+  kernel: string;
+  /** As Node's process.arch. */
+  arch: string;
+  cwd: string;
+  /** Of this boot; pids mean nothing across boots. */
+  bootID: string;
+}
+
+export function gatherHostFacts(env: NodeJS.ProcessEnv = process.env): HostFacts {
+  const uid = process.geteuid?.() ?? 0;
+  const tools = { uid: findProgram("newuidmap", env), gid: findProgram("newgidmap", env) };
+  return {
+    uid,
+    gid: process.getegid?.() ?? 0,
+    user: userName(uid),
+    home: env["HOME"] ?? "/",
+    subuid: readText("/etc/subuid"),
+    subgid: readText("/etc/subgid"),
+    ...(tools.uid && tools.gid && { mapTools: { uid: tools.uid, gid: tools.gid } }),
+    kernel: readText("/proc/sys/kernel/osrelease").trim(),
+    arch: process.arch,
+    cwd: currentDirectory(),
+    bootID: readText("/proc/sys/kernel/random/boot_id").trim(),
+  };
+}
+
+/** A file's text, or "" when it cannot be read. */
+export function readText(path: string): string {
+  try {
+    return readFileSync(path, "utf8");
+  } catch {
+    return "";
+  }
+}
+
+/** Absolute path of an executable in PATH; the system's own folders are tried last, since some PATHs lack them. */
+export function findProgram(name: string, env: NodeJS.ProcessEnv = process.env): string | undefined {
+  for (const folder of [...(env["PATH"] ?? "").split(delimiter), "/usr/bin", "/usr/sbin"]) {
+    if (!folder.startsWith("/")) continue;
+    const path = join(folder, name);
+    try {
+      accessSync(path, constants.X_OK);
+      return path;
+    } catch {
+      // the next folder
+    }
+  }
+  return undefined;
+}
+
+/** A uid without passwd entry (usual in CI containers) has no name; its number serves. */
+function userName(uid: number): string {
+  try {
+    return userInfo().username;
+  } catch {
+    return String(uid);
+  }
+}
+
+function currentDirectory(): string {
+  try {
+    return process.cwd();
+  } catch {
+    return "/";
+  }
+}
