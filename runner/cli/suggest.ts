@@ -22,13 +22,14 @@ export function editDistance(a: string, b: string): number {
 export function nearest(word: string, known: Iterable<string>): string | undefined {
   let best: string | undefined;
   // A third of the letters may be wrong: "--hostnmae" is a slip, "--publish" for "--init" is not.
-  let limit = Math.max(1, Math.floor(word.length / 3)) + 1;
+  let limit = Math.max(1, Math.floor(word.length / 3));
   for (const candidate of known) {
     const distance = editDistance(word.toLowerCase(), candidate.toLowerCase());
-    if (distance < limit && distance < Math.max(word.length, candidate.length)) {
-      limit = distance;
-      best = candidate;
-    }
+    if (distance > limit || distance >= Math.max(word.length, candidate.length)) continue;
+    // Of two equally near the longer: letters are forgotten more often than added.
+    if (best !== undefined && distance === limit && candidate.length <= best.length) continue;
+    limit = distance;
+    best = candidate;
   }
   return best;
 }

@@ -1,6 +1,7 @@
-/** Columns as docker prints them: each as wide as its widest cell, three spaces apart, none after the last. */
+/** Columns as docker prints them: as wide as the widest cell and a gap, never narrower than ten, the last one unpadded. */
 
 const GAP = 3;
+const NARROWEST = 10;
 
 export function formatTable(rows: readonly (readonly string[])[]): string {
   const widths: number[] = [];
@@ -11,9 +12,10 @@ export function formatTable(rows: readonly (readonly string[])[]): string {
   }
   return rows
     .map((row) => {
-      const cells = row.map((cell, i) =>
-        i === row.length - 1 ? cell : cell + " ".repeat((widths[i] ?? 0) - displayWidth(cell) + GAP),
-      );
+      const cells = row.map((cell, i) => {
+        if (i === row.length - 1) return cell;
+        return cell + " ".repeat(Math.max(NARROWEST, (widths[i] ?? 0) + GAP) - displayWidth(cell));
+      });
       return `${cells.join("")}\n`;
     })
     .join("");
