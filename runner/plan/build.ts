@@ -79,7 +79,7 @@ export function containerPlan(input: ContainerPlanInput, supervision: Supervisio
       ...userMounts(input.mounts),
       ...nameFiles(dir, input.mounts),
       ...protectionMounts(),
-      ...(input.readOnly ? [{ op: "remount", dest: "/", flags: ["ro"] } as const] : []),
+      ...(input.readOnly ? [{ op: "remount", dest: "/", flags: ["ro"] } satisfies Op] : []),
       { op: "pivot-root" },
       ...processOps(input, identity, input.makeCwd),
     ],

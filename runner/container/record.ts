@@ -1,0 +1,167 @@
+import {
+  existsSync,
+  mkdirSync,
+  readdirSync,
+  readFileSync,
+  readlinkSync,
+  renameSync,
+  symlinkSync,
+  unlinkSync,
+  writeFileSync,
+} from "node:fs";
+import { join } from "node:path";
+import { TsboxError } from "../base/error.ts";
+
+/** What was created: written once, before the container starts; what happens later stands in its events. */
+export interface ContainerRecord {
+  /** 64 hexadecimal digits. */
+  id: string;
+  name: string;
+  /** RFC 3339. */
+  created: string;
+  /** As the user wrote it, and the digest of the image config; both empty for `--rootfs` and `host`. */
+  image: string;
+  imageID: string;
+  argv: string[];
+  env: string[];
+  cwd: string;
+  /** As given: `UID[:GID]` or a name; empty for root. */
+  user: string;
+  hostname: string;
+  labels: Record<string, string>;
+  tty: boolean;
+  openStdin: boolean;
+  network: "none" | "host";
+  autoRemove: boolean;
+  readOnly: boolean;
+  init: boolean;
+  mounts: { type: "bind" | "tmpfs"; source: string; target: string; readOnly: boolean }[];
+  stopSignal: string;
+  /** Milliseconds. */
+  stopTimeout: number;
+  /** What an exec into it needs again. */
+  uidMap: { inside: number; outside: number; count: number }[];
+  gidMap: { inside: number; outside: number; count: number }[];
+  /** Hexadecimal mask. */
+  capabilities: string;
+  noNewPrivileges: boolean;
+  seccomp?: string;
+  bootID: string;
+  /** Directories a process could find its user in, topmost first: /etc/passwd of the image. */
+  lowers: string[];
+  entrypoint: string[];
+  command: string[];
+  config: object;
+}
+
+/** The folders and files of containers in the store: one folder each, and one symbolic link a name. */
+export class ContainerFiles {
+  readonly #containers: string;
+  readonly #names: string;
+
+  constructor(root: string) {
+    this.#containers = join(root, "containers");
+    this.#names = join(root, "names");
+  }
+
+  dir(id: string): string {
+    return join(this.#containers, id);
+  }
+
+  /** Makes the folder and takes the name; two processes can't take the same one. */
+  create(id: string, name: string): string {
+    mkdirSync(this.#names, { recursive: true, mode: 0o700 });
+    const link = join(this.#names, name);
+    for (;;) {
+      try {
+        symlinkSync(id, link);
+        break;
+      } catch (error) {
+        if ((error as NodeJS.ErrnoException).code !== "EEXIST") throw error;
+        const holder = this.#holder(name);
+        if (holder === undefined || !existsSync(this.dir(holder))) {
+          // left by a process that was killed between the two steps
+          this.#unlinkName(name);
+          continue;
+        }
+        throw new TsboxError(`Cannot create container "${name}": the name is taken by ${holder.slice(0, 12)}`, {
+          code: "NAME_TAKEN",
+          hint: `use another --name, --replace, or "tsbox rm ${name}"`,
+        });
+      }
+    }
+    mkdirSync(this.dir(id), { recursive: true, mode: 0o711 });
+    return this.dir(id);
+  }
+
+  write(record: ContainerRecord): void {
+    const path = join(this.dir(record.id), "record.json");
+    writeFileSync(`${path}.new`, JSON.stringify(record), { mode: 0o600 });
+    renameSync(`${path}.new`, path);
+  }
+
+  read(id: string): ContainerRecord | undefined {
+    try {
+      return JSON.parse(readFileSync(join(this.dir(id), "record.json"), "utf8")) as ContainerRecord;
+    } catch {
+      return undefined;
+    }
+  }
+
+  ids(): string[] {
+    try {
+      return readdirSync(this.#containers).filter((name) => /^[0-9a-f]{64}$/.test(name));
+    } catch {
+      return [];
+    }
+  }
+
+  all(): ContainerRecord[] {
+    return this.ids().flatMap((id) => this.read(id) ?? []);
+  }
+
+  /** By name, id, or the unique start of an id. */
+  find(word: string): ContainerRecord {
+    const named = /^[\w.-]+$/.test(word) ? this.#holder(word) : undefined;
+    const record = named === undefined ? undefined : this.read(named);
+    if (record) return record;
+    const matches = /^[0-9a-f]+$/.test(word) ? this.ids().filter((id) => id.startsWith(word)) : [];
+    if (matches.length > 1) {
+      throw new TsboxError(`Cannot use container "${word}": ${matches.length} ids start with it`, {
+        code: "AMBIGUOUS_CONTAINER",
+        hint: "give more digits of the id",
+        exitCode: 1,
+      });
+    }
+    const found = matches[0] === undefined ? undefined : this.read(matches[0]);
+    if (!found) {
+      throw new TsboxError(`Cannot find container "${word}": no name or id matches`, {
+        code: "NO_SUCH_CONTAINER",
+        hint: `"tsbox ps -a" lists them`,
+        exitCode: 1,
+      });
+    }
+    return found;
+  }
+
+  /** Gives the name back. The folder is removed by the helper: files in it may belong to subordinate ids. */
+  releaseName(record: Pick<ContainerRecord, "id" | "name">): void {
+    if (this.#holder(record.name) === record.id) this.#unlinkName(record.name);
+  }
+
+  #holder(name: string): string | undefined {
+    try {
+      return readlinkSync(join(this.#names, name));
+    } catch {
+      return undefined;
+    }
+  }
+
+  #unlinkName(name: string): void {
+    try {
+      unlinkSync(join(this.#names, name));
+    } catch (error) {
+      if ((error as NodeJS.ErrnoException).code !== "ENOENT") throw error;
+    }
+  }
+}

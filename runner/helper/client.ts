@@ -1,0 +1,170 @@
+import { type ChildProcess, spawn, spawnSync } from "node:child_process";
+import { closeSync, mkdtempSync, openSync, readFileSync, rmSync, unlinkSync, writeSync } from "node:fs";
+import { tmpdir } from "node:os";
+import { join } from "node:path";
+import type { Readable, Writable } from "node:stream";
+import { TsboxError } from "../base/error.ts";
+import type { HelperEvent, Plan } from "../plan/types.ts";
+import { helperPath } from "./locate.ts";
+import { decodeEvent, encodePlan } from "./wire.ts";
+
+/** A helper at work on a plan. */
+export interface HelperRun {
+  child: ChildProcess;
+  /** Resolves when the helper has ended: its exit status and every event it told. */
+  done: Promise<HelperResult>;
+}
+
+export interface HelperResult {
+  /** The helper's exit status, 128+n when a signal ended it. */
+  code: number;
+  events: HelperEvent[];
+  /** What the helper itself wrote to standard error, when that was a pipe. */
+  stderr: string;
+}
+
+/** A file descriptor of this process, or what child_process calls it. */
+export type Stdio = "ignore" | "inherit" | "pipe" | number;
+
+export const EVENTS_FD = 4;
+
+/** Starts the helper on a plan that has `eventsFd: EVENTS_FD`; its events are collected. */
+export function startHelper(
+  plan: Plan,
+  stdio: [Stdio, Stdio, Stdio],
+  onEvent?: (event: HelperEvent) => void,
+): HelperRun {
+  const planFd = anonymousFile(encodePlan(plan));
+  let child: ChildProcess;
+  try {
+    child = spawn(helperPath(), ["run", "-"], { stdio: [...stdio, planFd, "pipe"] });
+  } finally {
+    closeSync(planFd);
+  }
+  const events: HelperEvent[] = [];
+  let partial = "";
+  (child.stdio[EVENTS_FD] as Readable).setEncoding("utf8").on("data", (text: string) => {
+    const lines = (partial + text).split("\n");
+    partial = lines.pop() ?? "";
+    for (const line of lines) {
+      const event = decodeEvent(line);
+      if (!event) continue;
+      events.push(event);
+      onEvent?.(event);
+    }
+  });
+  let stderr = "";
+  child.stderr?.setEncoding("utf8").on("data", (text: string) => {
+    stderr += text;
+  });
+  const done = new Promise<HelperResult>((resolve, reject) => {
+    child.on("error", reject);
+    child.on("close", (code, signal) => resolve({ code: code ?? (signal ? 128 : 125), events, stderr }));
+  });
+  return { child, done };
+}
+
+/** The error of a `failed` event, in the helper's own words; the engine's `explain` makes better ones. */
+export function failure(action: string, result: HelperResult): TsboxError {
+  const failed = result.events.find((event) => event.event === "failed");
+  const why = failed
+    ? `${failed.op}${failed.path ? ` "${failed.path}"` : ""}: ${failed.errno} ${failed.message}`
+    : result.stderr.trim() || `the helper ended with status ${result.code}`;
+  return new TsboxError(`Cannot ${action}: ${why}`, {
+    code: "HELPER_FAILED",
+    hint: `run "tsbox doctor" to see what this machine allows`,
+  });
+}
+
+/** What unpacking a layer left to remember. */
+export interface Applied {
+  entries: number;
+  bytes: number;
+  /** Owners, modes and devices that could not be set here. */
+  deferred: Extract<HelperEvent, { event: "deferred" }>[];
+}
+
+/** A hard link of the layer names a file that no layer below has (yet). */
+export class MissingLink extends TsboxError {}
+
+/** Starts `apply`: records go into `sink`, `done` resolves when the layer is on disk. */
+export function applyLayer(plan: Plan): { sink: Writable; done: Promise<Applied>; kill(): void } {
+  const run = startHelper(plan, ["pipe", "ignore", "pipe"]);
+  const done = run.done.then((result): Applied => {
+    const applied = result.events.find((event) => event.event === "applied");
+    const missing = result.events.find((event) => event.event === "missing-link");
+    if (missing) {
+      throw new MissingLink(
+        `Cannot apply layer: hard link "${missing.path}" names "${missing.link}", which is not there`,
+        {
+          code: "MISSING_LINK",
+        },
+      );
+    }
+    if (result.code !== 0 || !applied) throw failure("apply layer", result);
+    return {
+      entries: applied.entries,
+      bytes: applied.bytes,
+      deferred: result.events.filter((event) => event.event === "deferred"),
+    };
+  });
+  return { sink: run.child.stdin as Writable, done, kill: () => run.child.kill("SIGKILL") };
+}
+
+/** Compiles seccomp rule words to BPF instructions. */
+export function compileSeccomp(words: string[]): Buffer {
+  const result = spawnSync(helperPath(), ["seccomp"], { input: `${words.join("\0")}\0`, maxBuffer: 1 << 20 });
+  if (result.status !== 0 || result.stdout.length === 0) {
+    throw new TsboxError(
+      `Cannot compile seccomp filter: ${result.stderr?.toString().trim() || result.error?.message}`,
+      {
+        code: "SECCOMP_FAILED",
+      },
+    );
+  }
+  return result.stdout;
+}
+
+/** One line of `tsbox-helper check`. */
+export interface FeatureCheck {
+  feature: string;
+  ok: boolean;
+  errno?: string;
+  detail?: string;
+}
+
+/** Tries each kernel feature; `folder` is where an overlay's upper would lie. */
+export function checkFeatures(folder: string): FeatureCheck[] {
+  const result = spawnSync(helperPath(), ["check", folder], { encoding: "utf8" });
+  return (result.stdout ?? "")
+    .split("\n")
+    .filter((line) => line.startsWith("{"))
+    .map((line) => JSON.parse(line) as FeatureCheck);
+}
+
+/** A nameless file with this content, opened for reading: what it holds is gone with the last descriptor. */
+function anonymousFile(content: Buffer): number {
+  const folder = mkdtempSync(join(tmpdir(), "tsbox-"));
+  const path = join(folder, "plan");
+  try {
+    const fd = openSync(path, "wx+", 0o600);
+    writeSync(fd, content);
+    closeSync(fd);
+    const reader = openSync(path, "r");
+    unlinkSync(path);
+    return reader;
+  } finally {
+    rmSync(folder, { recursive: true, force: true });
+  }
+}
+
+/** Whole text of an events file; lines that do not parse are left out. */
+export function readEvents(path: string): HelperEvent[] {
+  let text: string;
+  try {
+    text = readFileSync(path, "utf8");
+  } catch {
+    return [];
+  }
+  return text.split("\n").flatMap((line) => decodeEvent(line) ?? []);
+}
