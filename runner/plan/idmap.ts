@@ -18,6 +18,8 @@ export interface IdentityFacts {
 export interface Identity {
   /** `range`: root and the ids above it; `single`: only one id exists inside. */
   kind: "range" | "single";
+  /** Names the map: trees unpacked under one key have the owners on disk that this map needs. */
+  key: string;
   uidMap: IdRange[];
   gidMap: IdRange[];
   mapTools?: { uid: string; gid: string };
@@ -33,17 +35,19 @@ export function makeIdentity(facts: IdentityFacts, keepId?: { uid?: number; gid?
   const caller = { uid: keepId ? (keepId.uid ?? facts.uid) : 0, gid: keepId ? (keepId.gid ?? facts.gid) : 0 };
   if (facts.uid === 0 && !ranges) {
     const all = [{ inside: 0, outside: 0, count: 65536 }];
-    return { kind: "range", uidMap: all, gidMap: all };
+    return { kind: "range", key: "root", uidMap: all, gidMap: all };
   }
   if (!ranges) {
     return {
       kind: "single",
+      key: "single",
       uidMap: [{ inside: caller.uid, outside: facts.uid, count: 1 }],
       gidMap: [{ inside: caller.gid, outside: facts.gid, count: 1 }],
     };
   }
   return {
     kind: "range",
+    key: keepId ? `keep-${caller.uid}-${caller.gid}` : "range",
     uidMap: around(caller.uid, facts.uid, facts.subuid),
     gidMap: around(caller.gid, facts.gid, facts.subgid),
     ...(facts.mapTools && { mapTools: facts.mapTools }),

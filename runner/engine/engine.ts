@@ -1,0 +1,69 @@
+import { join } from "node:path";
+import type { Writable } from "node:stream";
+import { TsboxError } from "../base/error.ts";
+import { ContainerFiles } from "../container/record.ts";
+import { type Applied, applyLayer, EVENTS_FD } from "../helper/client.ts";
+import { storePlan } from "../plan/build.ts";
+import { type Identity, makeIdentity, parseSubids } from "../plan/idmap.ts";
+import { gatherHostFacts, type HostFacts } from "../sys/host-facts.ts";
+
+/** What every verb of the engine works with: where the store lies, who the caller is. Made once a command. */
+export interface Engine {
+  /** The store's folder. */
+  root: string;
+  host: HostFacts;
+  containers: ContainerFiles;
+  /** Id maps for this caller; a keep-id request makes other ones. */
+  identity(keepID?: { uid?: number; gid?: number }): Identity;
+  /** Unpacks layer records below `root`; see helper/client. */
+  applyLayer(
+    root: string,
+    lowers: string[],
+    identity: Identity,
+  ): { sink: Writable; done: Promise<Applied>; kill(): void };
+  /** One line for the person at the keyboard, on standard error. */
+  warn(line: string): void;
+}
+
+export interface EngineOptions {
+  root?: string;
+  env?: NodeJS.ProcessEnv;
+  warn?: (line: string) => void;
+}
+
+export function openEngine(options: EngineOptions = {}): Engine {
+  const env = options.env ?? process.env;
+  const host = gatherHostFacts(env);
+  const root = storeRoot(options.root, env, host);
+  return {
+    root,
+    host,
+    containers: new ContainerFiles(root),
+    identity: (keepID) =>
+      makeIdentity(
+        {
+          uid: host.uid,
+          gid: host.gid,
+          subuid: parseSubids(host.subuid, host.user, host.uid),
+          subgid: parseSubids(host.subgid, host.user, host.uid),
+          ...(host.mapTools && { mapTools: host.mapTools }),
+        },
+        keepID,
+      ),
+    applyLayer: (target, lowers, identity) =>
+      applyLayer(storePlan(identity, [{ op: "private-mounts" }, { op: "apply", root: target, lowers }], EVENTS_FD)),
+    warn: options.warn ?? (() => {}),
+  };
+}
+
+function storeRoot(option: string | undefined, env: NodeJS.ProcessEnv, host: HostFacts): string {
+  const root =
+    option ?? env.TSBOX_ROOT ?? join(env.XDG_DATA_HOME || join(env.HOME || "/nonexistent", ".local/share"), "tsbox");
+  if (!env.HOME && !option && !env.TSBOX_ROOT && !env.XDG_DATA_HOME) {
+    throw new TsboxError("Cannot open the store: HOME is not set", {
+      code: "NO_HOME",
+      hint: "set HOME, XDG_DATA_HOME or TSBOX_ROOT, or use --root DIR",
+    });
+  }
+  return root.startsWith("/") ? root : join(host.cwd, root);
+}
