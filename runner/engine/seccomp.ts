@@ -22,7 +22,9 @@ export async function seccompFilter(
   if (request === "unconfined") return undefined;
   const text = request === undefined ? `default ${DEFAULT_REVISION}` : readProfile(request.profile);
   const { arch, kernel } = engine.host;
-  const key = createHash("sha256").update(JSON.stringify([text, capabilities.toString(16), arch, kernel])).digest("hex");
+  const key = createHash("sha256")
+    .update(JSON.stringify([text, capabilities.toString(16), arch, kernel]))
+    .digest("hex");
   const path = join(engine.root, "cache", `seccomp-${key.slice(0, 32)}.bpf`);
   if (existsSync(path)) return path;
   const profile =

@@ -1,0 +1,33 @@
+import { closeSync, fstatSync, readFileSync } from "node:fs";
+import { type ResolvedUser, resolveUser } from "../plan/user.ts";
+import { openInRoot } from "../sys/native.ts";
+
+/** Larger than any real passwd file; a hostile image must not make us read forever. */
+const MAX_SIZE = 1 << 20;
+
+/**
+ * Who `spec` is, by the container's own files. They are looked for in the layers from the top, each lookup scoped to its layer: a link in
+ * an image can't make us read a file of the host.
+ */
+export function containerUser(spec: string, lowers: string[]): ResolvedUser {
+  return resolveUser(spec, readBelow(lowers, "etc/passwd"), readBelow(lowers, "etc/group"));
+}
+
+function readBelow(lowers: string[], path: string): string {
+  for (const lower of lowers) {
+    let fd: number;
+    try {
+      fd = openInRoot(lower, path);
+    } catch {
+      continue;
+    }
+    try {
+      const stat = fstatSync(fd);
+      if (stat.isCharacterDevice()) return ""; // a whiteout: this layer removed it
+      if (stat.isFile() && stat.size <= MAX_SIZE) return readFileSync(fd, "utf8");
+    } finally {
+      closeSync(fd);
+    }
+  }
+  return "";
+}

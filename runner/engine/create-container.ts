@@ -1,0 +1,269 @@
+import { chmodSync, existsSync, mkdirSync, realpathSync, statSync, writeFileSync } from "node:fs";
+import { hostname as hostHostname } from "node:os";
+import { join } from "node:path";
+import { TsboxError } from "../base/error.ts";
+import { checkName, generateID, generateName } from "../container/name.ts";
+import type { ContainerRecord } from "../container/record.ts";
+import { encodePlan } from "../helper/wire.ts";
+import { containerPlan, type Root, type Supervision } from "../plan/build.ts";
+import { capabilityMask } from "../plan/capabilities.ts";
+import type { Identity } from "../plan/idmap.ts";
+import type { UserMount } from "../plan/mounts.ts";
+import { DEFAULT_PATH, processArgv, processEnv } from "../plan/process.ts";
+import type { Plan } from "../plan/types.ts";
+import { readText } from "../sys/host-facts.ts";
+import { containerUser } from "./container-user.ts";
+import type { Engine } from "./engine.ts";
+import { resolveRoot } from "./root-source.ts";
+import type { MountRequest, RunOptions } from "./run-options.ts";
+import { seccompFilter } from "./seccomp.ts";
+
+const DEFAULT_SHM_SIZE = 64 << 20;
+const DEFAULT_STOP_TIMEOUT = 10_000;
+
+/** A container on disk, ready to be started by the helper. */
+export interface PreparedContainer {
+  record: ContainerRecord;
+  dir: string;
+  plan: Plan;
+  /** The plan as the helper reads it. */
+  planPath: string;
+}
+
+/** How the face wants to stand to the container; `create` adds the container's own files. */
+export type FaceSupervision = Pick<Supervision, "stdio"> &
+  Partial<Pick<Supervision, "announce" | "onFailure" | "eventsFd" | "controlFd" | "dieWithParent" | "signalProxy">>;
+
+/**
+ * Turns options into a container: root, identity, user and process are resolved, its folder and record made, its plan written.
+ * Nothing is started. With `printPlan` nothing is written either.
+ */
+export async function createContainer(
+  engine: Engine,
+  options: RunOptions,
+  face: FaceSupervision,
+): Promise<PreparedContainer> {
+  const identity = engine.identity(options.userns);
+  if (identity.kind === "single") warnSingle(engine);
+  const { root, lowers, config, imageID, image, cwd } = await resolveRoot(engine, options, identity);
+  const argv = processArgv(config, options.command, options.entrypoint);
+  const user = containerUser(options.user ?? config.User ?? "", lowers);
+  const capabilities = capabilityMask(options.capAdd, options.capDrop);
+  const seccomp = await seccompFilter(engine, capabilities, options.seccomp);
+  const mounts = options.mounts.map(resolveMount);
+  const id = generateID();
+  const hostname =
+    options.hostname ?? (options.network === "host" || root.kind === "host" ? hostHostname() : id.slice(0, 12));
+  const env = processEnv(
+    [`PATH=${DEFAULT_PATH}`, `HOSTNAME=${hostname}`, ...(options.tty ? ["TERM=xterm"] : []), `HOME=${user.home}`],
+    (config.Env ?? []).filter((variable) => !options.unsetEnv.includes(variable.split("=", 1)[0] ?? "")),
+    options.env,
+  );
+  const dir = engine.containers.dir(id);
+  const name = options.printPlan ? (options.name ?? "preview") : await takeName(engine, id, options);
+  const plan = containerPlan(
+    {
+      dir,
+      identity,
+      root:
+        root.kind === "image"
+          ? { ...root, lowers: [...(await initLayer(engine, root, identity)), ...root.lowers] }
+          : root,
+      hostname,
+      network: options.network,
+      mounts,
+      readOnly: options.readOnly,
+      shmSize: options.shmSize ?? DEFAULT_SHM_SIZE,
+      init: options.init,
+      makeCwd: root.kind === "image",
+      argv,
+      env,
+      cwd: absolute(options.workdir ?? config.WorkingDir ?? "", cwd),
+      user,
+      capabilities,
+      noNewPrivileges: options.noNewPrivileges,
+      ...(seccomp !== undefined && { seccomp }),
+      ulimits: options.ulimits,
+    },
+    {
+      stdin: options.interactive,
+      detach: options.detach,
+      signalProxy: !options.detach && !options.tty,
+      dieWithParent: false,
+      ...(options.detach && { announce: id }),
+      ...face,
+      events: join(dir, "events"),
+      log: join(dir, "log"),
+      lock: join(dir, "lock"),
+      ...(options.timeout !== undefined && { timeout: options.timeout }),
+      cleanup: options.rm ? [dir, join(engine.root, "names", name)] : [],
+    },
+  );
+  const record: ContainerRecord = {
+    id,
+    name,
+    created: new Date().toISOString(),
+    image,
+    imageID,
+    argv,
+    env,
+    cwd: absolute(options.workdir ?? config.WorkingDir ?? "", cwd),
+    user: options.user ?? config.User ?? "",
+    hostname,
+    labels: { ...config.Labels, ...options.labels },
+    tty: options.tty,
+    openStdin: options.interactive,
+    network: options.network,
+    autoRemove: options.rm,
+    readOnly: options.readOnly,
+    init: options.init,
+    mounts: mounts.map((mount) => ({
+      type: mount.type,
+      source: mount.type === "bind" ? mount.source : "",
+      target: mount.target,
+      readOnly: mount.flags.includes("ro"),
+    })),
+    stopSignal: options.stopSignal ?? config.StopSignal ?? "SIGTERM",
+    stopTimeout: options.stopTimeout ?? DEFAULT_STOP_TIMEOUT,
+    uidMap: identity.uidMap,
+    gidMap: identity.gidMap,
+    capabilities: capabilities.toString(16),
+    noNewPrivileges: options.noNewPrivileges,
+    ...(seccomp !== undefined && { seccomp }),
+    bootID: engine.host.bootID,
+    lowers: root.kind === "directory" ? lowers : [join(dir, "upper"), ...lowers],
+    entrypoint: options.entrypoint ?? config.Entrypoint ?? [],
+    command: options.command.length > 0 ? options.command : (config.Cmd ?? []),
+    config,
+  };
+  const planPath = join(dir, "plan");
+  if (!options.printPlan) {
+    writeContainer(engine, record, root, options);
+    writeFileSync(planPath, encodePlan(plan), { mode: 0o600 });
+    if (options.cidfile !== undefined) writeCidfile(options.cidfile, id);
+  }
+  return { record, dir, plan, planPath };
+}
+
+/** Takes the asked-for name, or a generated one that is free. */
+async function takeName(engine: Engine, id: string, options: RunOptions): Promise<string> {
+  if (options.name !== undefined) {
+    checkName(options.name);
+    if (options.replace) await (await import("./remove.ts")).removeIfPresent(engine, options.name);
+    engine.containers.create(id, options.name);
+    return options.name;
+  }
+  for (let attempt = 0; ; attempt++) {
+    const name = generateName(attempt);
+    try {
+      engine.containers.create(id, name);
+      return name;
+    } catch (error) {
+      if (!(error instanceof TsboxError) || error.code !== "NAME_TAKEN" || attempt === 20) throw error;
+    }
+  }
+}
+
+function writeContainer(engine: Engine, record: ContainerRecord, root: Root, options: RunOptions): void {
+  const dir = engine.containers.dir(record.id);
+  for (const name of ["merged", "upper", "work"]) mkdirSync(join(dir, name), { mode: 0o755 });
+  if (root.kind === "host") {
+    root.entries.forEach((entry, number) => {
+      if (entry.kind !== "overlay") return;
+      // the upper directory's own mode is what the sandbox sees of the place
+      const upper = join(dir, "upper", String(number));
+      mkdirSync(upper);
+      chmodSync(upper, entry.mode);
+      mkdirSync(join(dir, "work", String(number)));
+    });
+  }
+  const host = options.network === "host" || root.kind === "host";
+  writeFileSync(join(dir, "hostname"), `${record.hostname}\n`);
+  writeFileSync(join(dir, "hosts"), (host && readText("/etc/hosts")) || LOCAL_HOSTS);
+  writeFileSync(join(dir, "resolv.conf"), options.network === "host" ? readText("/etc/resolv.conf") : "");
+  engine.containers.write(record);
+}
+
+const LOCAL_HOSTS = "127.0.0.1\tlocalhost\n::1\tlocalhost ip6-localhost ip6-loopback\n";
+
+function writeCidfile(path: string, id: string): void {
+  try {
+    writeFileSync(path, id, { flag: "wx" });
+  } catch (cause) {
+    const exists = (cause as NodeJS.ErrnoException).code === "EEXIST";
+    throw new TsboxError(`Cannot write cidfile "${path}": ${exists ? "it exists" : (cause as Error).message}`, {
+      code: "CIDFILE",
+      cause,
+      ...(exists && { hint: "remove it, or name another" }),
+    });
+  }
+}
+
+function resolveMount(request: MountRequest): UserMount {
+  const readOnly = request.readOnly ? ["ro"] : [];
+  switch (request.type) {
+    case "tmpfs":
+      return {
+        type: "tmpfs",
+        target: request.target,
+        flags: [...readOnly, ...request.flags.filter((flag) => flag.startsWith("no"))],
+        options: request.options.join(","),
+      };
+    case "bind":
+      return {
+        type: "bind",
+        source: bindSource(request.source, request.createSource),
+        target: request.target,
+        flags: [
+          ...(request.recursive ? ["rec"] : []),
+          ...readOnly,
+          request.propagation ?? "rprivate",
+          ...request.flags.filter((flag) => flag.startsWith("no")),
+        ],
+      };
+    case "volume":
+      throw new TsboxError(`Cannot mount volume "${request.name ?? request.target}": named volumes do not exist yet`, {
+        code: "NO_VOLUMES",
+        hint: "mount a folder of the host: -v /path/on/host:/path/inside",
+      });
+  }
+}
+
+function bindSource(source: string, create: boolean): string {
+  if (!existsSync(source)) {
+    if (!create) {
+      throw new TsboxError(`Cannot mount "${source}": it does not exist`, {
+        code: "NO_MOUNT_SOURCE",
+        hint: "create it first, or use -v, which makes a missing folder",
+      });
+    }
+    mkdirSync(source, { recursive: true });
+  }
+  statSync(source);
+  return realpathSync(source);
+}
+
+function absolute(path: string, base: string): string {
+  if (path === "") return base;
+  return path.startsWith("/") ? path : join("/", path);
+}
+
+async function initLayer(
+  engine: Engine,
+  root: Extract<Root, { kind: "image" }>,
+  identity: Identity,
+): Promise<string[]> {
+  const { initLayer: find } = await import("./init-layer.ts");
+  return [await find(engine, root.lowers, identity)];
+}
+
+function warnSingle(engine: Engine): void {
+  const { host } = engine;
+  const why =
+    host.mapTools === undefined
+      ? "newuidmap is not installed"
+      : `/etc/subuid and /etc/subgid have no range for ${host.user}`;
+  engine.warn(
+    `one id only: ${why}, so files of other owners and a change of user do not work inside ("tsbox doctor" tells the fix)`,
+  );
+}

@@ -1,0 +1,71 @@
+import { mkdirSync, writeFileSync } from "node:fs";
+import { join } from "node:path";
+import { TsboxError } from "../base/error.ts";
+import { encodePlan } from "../helper/wire.ts";
+import { execPlan, type Supervision } from "../plan/build.ts";
+import { ALL_CAPABILITIES } from "../plan/capabilities.ts";
+import { processEnv } from "../plan/process.ts";
+import type { Plan } from "../plan/types.ts";
+import { containerState } from "./container-state.ts";
+import { containerUser } from "./container-user.ts";
+import type { Engine } from "./engine.ts";
+import { explainCommand } from "./explain-command.ts";
+import { becomeHelper } from "./run.ts";
+import type { ExecOptions } from "./run-options.ts";
+
+/** `tsbox exec`: becomes the helper, which joins the container's namespaces and runs the command there. */
+export function exec(engine: Engine, options: ExecOptions): never {
+  const { plan, dir } = prepareExec(engine, options, {
+    stdio: options.tty ? "terminal" : options.detach ? "null" : "relay",
+    stdin: options.interactive,
+    detach: options.detach,
+    onFailure: explainCommand(),
+    signalProxy: !options.tty && !options.detach,
+    dieWithParent: false,
+  });
+  // read and unlinked by nobody else: the container's folder goes with the container
+  mkdirSync(join(dir, "exec"), { recursive: true, mode: 0o700 });
+  const path = join(dir, "exec", String(process.pid));
+  writeFileSync(path, encodePlan({ ...plan, cleanup: [] }), { mode: 0o600 });
+  becomeHelper(path);
+}
+
+/** The plan of one more process in a running container. */
+export function prepareExec(
+  engine: Engine,
+  options: ExecOptions,
+  supervision: Omit<Supervision, "cleanup">,
+): { plan: Plan; dir: string } {
+  const record = engine.containers.find(options.container);
+  const state = containerState(engine, record);
+  if (state.status !== "running") {
+    throw new TsboxError(`Cannot exec in container "${record.name}": state is "${state.status}", expected "running"`, {
+      code: "NOT_RUNNING",
+      hint: `"tsbox ps" lists what is running`,
+      exitCode: 1,
+    });
+  }
+  const user = containerUser(options.user ?? record.user, record.lowers);
+  const base = record.env.filter((variable) => !options.unsetEnv.includes(variable.split("=", 1)[0] ?? ""));
+  const plan = execPlan(
+    {
+      argv: options.command,
+      env: processEnv(
+        base,
+        options.user === undefined ? [] : [`HOME=${user.home}`],
+        options.tty ? ["TERM=xterm"] : [],
+        options.env,
+      ),
+      cwd: options.workdir ?? record.cwd,
+      user,
+      capabilities: options.privileged ? ALL_CAPABILITIES : BigInt(`0x${record.capabilities}`),
+      noNewPrivileges: record.noNewPrivileges,
+      ...(record.seccomp !== undefined && !options.privileged && { seccomp: record.seccomp }),
+      ulimits: [],
+    },
+    record,
+    { pid: state.pid, startTime: state.startTime },
+    { ...supervision, cleanup: [] },
+  );
+  return { plan, dir: engine.containers.dir(record.id) };
+}

@@ -1,0 +1,42 @@
+import { TsboxError } from "../base/error.ts";
+import type { ContainerRecord } from "../container/record.ts";
+import { containerState } from "./container-state.ts";
+import type { Engine } from "./engine.ts";
+import { removeTrees } from "./remove-trees.ts";
+import { stopRecord } from "./stop.ts";
+
+/** Removes a container with its files; a running one only with `force`, which kills it. */
+export async function remove(engine: Engine, word: string, options: { force: boolean }): Promise<ContainerRecord> {
+  const record = engine.containers.find(word);
+  const state = containerState(engine, record);
+  if (state.status === "running") {
+    if (!options.force) {
+      throw new TsboxError(`Cannot remove container "${record.name}": state is "running", expected "exited"`, {
+        code: "RUNNING",
+        hint: `stop it first, or use "tsbox rm -f ${record.name}"`,
+        exitCode: 1,
+      });
+    }
+    await stopRecord(engine, record, 0, "SIGKILL");
+  }
+  engine.containers.releaseName(record);
+  const { uidMap, gidMap } = record;
+  const { mapTools } = engine.host;
+  await removeTrees(engine, [engine.containers.dir(record.id)], {
+    kind: uidMap.length > 1 ? "range" : "single",
+    key: "",
+    uidMap,
+    gidMap,
+    ...(uidMap.length > 1 && mapTools && { mapTools }),
+  });
+  return record;
+}
+
+/** For `--replace`. */
+export async function removeIfPresent(engine: Engine, name: string): Promise<void> {
+  try {
+    await remove(engine, name, { force: true });
+  } catch (error) {
+    if (!(error instanceof TsboxError) || error.code !== "NO_SUCH_CONTAINER") throw error;
+  }
+}

@@ -1,0 +1,92 @@
+import { lstatSync, readdirSync, readlinkSync, statSync } from "node:fs";
+import { TsboxError } from "../base/error.ts";
+import type { ProcessConfig } from "../oci/types.ts";
+import type { Root } from "../plan/build.ts";
+import { type HostDirectory, hostRootEntries } from "../plan/host-root.ts";
+import type { Identity } from "../plan/idmap.ts";
+import { mountPoints } from "../sys/mountinfo.ts";
+import type { Engine } from "./engine.ts";
+import type { RunOptions } from "./run-options.ts";
+
+/** The root filesystem of a container to be, and what its image says of the process. */
+export interface ResolvedRoot {
+  root: Root;
+  /** Where /etc/passwd is looked for, topmost first. */
+  lowers: string[];
+  config: ProcessConfig;
+  /** Empty for `host` and `--rootfs`. */
+  imageID: string;
+  image: string;
+  /** Default working directory when neither the user nor the image names one. */
+  cwd: string;
+}
+
+/** Variables of the caller that a sandbox of the host's own programs needs to feel at home; nothing that could be a secret. */
+const HOST_ENV = ["PATH", "HOME", "USER", "LOGNAME", "SHELL", "LANG", "LANGUAGE", "TZ", "TERM", "COLORTERM"];
+
+export async function resolveRoot(engine: Engine, options: RunOptions, identity: Identity): Promise<ResolvedRoot> {
+  const { source, rm } = options;
+  if ("rootfs" in source) return directoryRoot(source.rootfs);
+  if (source.image === "host") return hostRoot(engine, rm);
+  const { resolveImage } = await import("./resolve-image.ts");
+  const image = await resolveImage(engine, source.image, {
+    policy: options.pull,
+    identity,
+    ...(options.platform && { platform: options.platform }),
+  });
+  return {
+    root: { kind: "image", lowers: image.lowers, volatile: rm },
+    lowers: image.lowers,
+    config: image.config.config ?? {},
+    imageID: image.imageID,
+    image: source.image,
+    cwd: "/",
+  };
+}
+
+function directoryRoot(path: string): ResolvedRoot {
+  let isDirectory = false;
+  try {
+    isDirectory = statSync(path).isDirectory();
+  } catch {
+    // told below
+  }
+  if (!isDirectory) {
+    throw new TsboxError(`Cannot use root filesystem "${path}": not a directory`, {
+      code: "NO_ROOTFS",
+      hint: "--rootfs takes a directory that holds an unpacked root",
+    });
+  }
+  return { root: { kind: "directory", path }, lowers: [path], config: {}, imageID: "", image: "", cwd: "/" };
+}
+
+function hostRoot(engine: Engine, rm: boolean): ResolvedRoot {
+  const env = Object.entries(process.env)
+    .filter(([name]) => HOST_ENV.includes(name) || name.startsWith("LC_"))
+    .map(([name, value]) => `${name}=${value}`);
+  return {
+    root: { kind: "host", entries: hostRootEntries(mountPoints(), listDirectory), volatile: rm },
+    lowers: ["/"],
+    config: { Env: env, Cmd: [process.env.SHELL || "/bin/sh"] },
+    imageID: "",
+    image: "host",
+    cwd: engine.host.cwd,
+  };
+}
+
+function listDirectory(path: string): HostDirectory | undefined {
+  try {
+    const mode = lstatSync(path).mode & 0o7777;
+    const entries = readdirSync(path, { withFileTypes: true }).map((entry) => {
+      const child = path === "/" ? `/${entry.name}` : `${path}/${entry.name}`;
+      if (entry.isSymbolicLink()) {
+        return { name: entry.name, type: "symlink" as const, mode: 0o777, target: readlinkSync(child) };
+      }
+      const type = entry.isDirectory() ? ("directory" as const) : ("file" as const);
+      return { name: entry.name, type, mode: type === "directory" ? lstatSync(child).mode & 0o7777 : 0 };
+    });
+    return { mode, entries };
+  } catch {
+    return undefined; // not ours to read: it is not there inside either
+  }
+}

@@ -1,0 +1,49 @@
+import { TsboxError } from "../base/error.ts";
+import type { ContainerRecord } from "../container/record.ts";
+import { sendSignal } from "../sys/native.ts";
+import { containerState } from "./container-state.ts";
+import type { Engine } from "./engine.ts";
+import { signalNumber } from "./signals.ts";
+import { untilEnded } from "./wait.ts";
+
+const SIGKILL = 9;
+
+/** Sends the container's stop signal, and SIGKILL if it has not ended after `timeout` milliseconds. One that does not run is left as it is. */
+export async function stop(
+  engine: Engine,
+  word: string,
+  options: { timeout?: number; signal?: string } = {},
+): Promise<ContainerRecord> {
+  const record = engine.containers.find(word);
+  await stopRecord(engine, record, options.timeout ?? record.stopTimeout, options.signal ?? record.stopSignal);
+  return record;
+}
+
+export async function stopRecord(
+  engine: Engine,
+  record: ContainerRecord,
+  timeout: number,
+  signal: string,
+): Promise<void> {
+  const state = containerState(engine, record);
+  if (state.status !== "running") return;
+  sendSignal(state.pid, state.startTime, signalNumber(signal));
+  if (await untilEnded(engine, record, state, timeout)) return;
+  sendSignal(state.pid, state.startTime, SIGKILL);
+  await untilEnded(engine, record, state, Number.POSITIVE_INFINITY);
+}
+
+/** Sends one signal to a running container's first process. */
+export function kill(engine: Engine, word: string, signal: string): ContainerRecord {
+  const number = signalNumber(signal);
+  const record = engine.containers.find(word);
+  const state = containerState(engine, record);
+  if (state.status !== "running") {
+    throw new TsboxError(`Cannot kill container "${record.name}": state is "${state.status}", expected "running"`, {
+      code: "NOT_RUNNING",
+      exitCode: 1,
+    });
+  }
+  sendSignal(state.pid, state.startTime, number);
+  return record;
+}

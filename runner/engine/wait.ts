@@ -1,0 +1,45 @@
+import { existsSync } from "node:fs";
+import { setTimeout as sleep } from "node:timers/promises";
+import type { ContainerRecord } from "../container/record.ts";
+import type { ContainerState } from "../container/state.ts";
+import { waitForExit } from "../sys/native.ts";
+import { containerState } from "./container-state.ts";
+import type { Engine } from "./engine.ts";
+
+/** The container's exit status, once it has ended. */
+export async function wait(engine: Engine, word: string): Promise<number> {
+  const record = engine.containers.find(word);
+  const state = containerState(engine, record);
+  if (state.status !== "running") return state.exitCode;
+  const ended = await untilEnded(engine, record, state, Number.POSITIVE_INFINITY);
+  return ended?.exitCode ?? 0;
+}
+
+/**
+ * Waits until the container's first process is gone and its monitor has written so; undefined after `timeout` milliseconds.
+ * A container with `--rm` may vanish meanwhile: then its last known state is told.
+ */
+export async function untilEnded(
+  engine: Engine,
+  record: ContainerRecord,
+  running: ContainerState,
+  timeout: number,
+): Promise<ContainerState | undefined> {
+  const deadline = performance.now() + timeout;
+  while (
+    !(await waitForExit(running.pid, running.startTime, Math.min(1000, Math.max(0, deadline - performance.now()))))
+  ) {
+    if (performance.now() >= deadline) return undefined;
+  }
+  // the process is gone; its monitor writes the status a moment later, unless it was killed itself
+  for (let round = 0; round < 200; round++) {
+    const state = containerState(engine, record);
+    if (state.status !== "running" && state.reason !== "lost") {
+      // with --rm the monitor now removes the folder; the caller may want the name again
+      if (!record.autoRemove) return state;
+    }
+    if (!existsSync(engine.containers.dir(record.id))) return { ...running, status: "exited", pid: 0 };
+    await sleep(5);
+  }
+  return containerState(engine, record);
+}
