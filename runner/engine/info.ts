@@ -1,0 +1,25 @@
+import type { Engine } from "./engine.ts";
+import { list } from "./list.ts";
+
+/** What `tsbox info` tells. */
+export function info(engine: Engine, version: string): object {
+  const containers = list(engine, { all: true });
+  const identity = engine.identity();
+  const running = containers.filter(({ state }) => state.status === "running").length;
+  return {
+    Version: version,
+    StoreRoot: engine.root,
+    Containers: containers.length,
+    ContainersRunning: running,
+    ContainersStopped: containers.length - running,
+    Driver: "overlay",
+    KernelVersion: engine.host.kernel,
+    Architecture: engine.host.arch,
+    NodeVersion: process.version,
+    User: engine.host.user,
+    Rootless: engine.host.uid !== 0,
+    Identity: identity.kind,
+    UidMap: identity.uidMap,
+    GidMap: identity.gidMap,
+  };
+}

@@ -1,0 +1,92 @@
+import { join } from "node:path";
+import type { ContainerRecord } from "../container/record.ts";
+import { capabilityNames } from "../plan/capabilities.ts";
+import { containerState } from "./container-state.ts";
+import type { Engine } from "./engine.ts";
+
+/** A container in the shape that `docker inspect` prints, as far as the fields mean something here. */
+export function inspectContainer(engine: Engine, word: string): object {
+  return describe(engine, engine.containers.find(word));
+}
+
+function describe(engine: Engine, record: ContainerRecord): object {
+  const state = containerState(engine, record);
+  const dir = engine.containers.dir(record.id);
+  const running = state.status === "running";
+  return {
+    Id: record.id,
+    Created: record.created,
+    Path: record.argv[0],
+    Args: record.argv.slice(1),
+    State: {
+      Status: state.status,
+      Running: running,
+      Paused: false,
+      Restarting: false,
+      OOMKilled: false,
+      Dead: false,
+      Pid: state.pid,
+      ExitCode: state.exitCode,
+      Error: state.error,
+      StartedAt: state.startedAt,
+      FinishedAt: state.finishedAt,
+      Reason: state.reason,
+      MonitorPid: running ? state.monitor : 0,
+    },
+    Image: record.imageID,
+    ImageName: record.image,
+    ResolvConfPath: join(dir, "resolv.conf"),
+    HostnamePath: join(dir, "hostname"),
+    HostsPath: join(dir, "hosts"),
+    LogPath: join(dir, "log"),
+    Name: `/${record.name}`,
+    Driver: "overlay",
+    HostConfig: {
+      NetworkMode: record.network,
+      AutoRemove: record.autoRemove,
+      ReadonlyRootfs: record.readOnly,
+      Init: record.init,
+      CapAdd: null,
+      CapDrop: null,
+      EffectiveCaps: capabilityNames(BigInt(`0x${record.capabilities}`)),
+      SecurityOpt: [
+        ...(record.noNewPrivileges ? ["no-new-privileges"] : []),
+        ...(record.seccomp === undefined ? ["seccomp=unconfined"] : []),
+      ],
+      UidMap: record.uidMap,
+      GidMap: record.gidMap,
+    },
+    GraphDriver: {
+      Name: "overlay",
+      Data: {
+        LowerDir: record.lowers.slice(1).join(":"),
+        UpperDir: join(dir, "upper"),
+        WorkDir: join(dir, "work"),
+        MergedDir: join(dir, "merged"),
+      },
+    },
+    Mounts: record.mounts.map((mount) => ({
+      Type: mount.type,
+      Source: mount.source,
+      Destination: mount.target,
+      Mode: mount.readOnly ? "ro" : "",
+      RW: !mount.readOnly,
+      Propagation: mount.type === "bind" ? "rprivate" : "",
+    })),
+    Config: {
+      Hostname: record.hostname,
+      User: record.user,
+      Tty: record.tty,
+      OpenStdin: record.openStdin,
+      Env: record.env,
+      Cmd: record.command,
+      Entrypoint: record.entrypoint.length > 0 ? record.entrypoint : null,
+      Image: record.image,
+      WorkingDir: record.cwd,
+      Labels: record.labels,
+      StopSignal: record.stopSignal,
+      StopTimeout: record.stopTimeout / 1000,
+    },
+    NetworkSettings: { Networks: { [record.network]: {} }, Ports: {} },
+  };
+}
