@@ -1,0 +1,226 @@
+/*
+ * libtsbox.so: the few system calls that Node lacks and the runner needs in its own process. Loaded
+ * through koffi (runner/sys/native.ts), so every function takes plain C types and returns -errno on
+ * failure. Nothing here makes namespaces or mounts: that is the helper's.
+ */
+#define _GNU_SOURCE
+#include <errno.h>
+#include <fcntl.h>
+#include <limits.h>
+#include <linux/openat2.h>
+#include <poll.h>
+#include <signal.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <sys/file.h>
+#include <sys/mman.h>
+#include <sys/socket.h>
+#include <sys/syscall.h>
+#include <sys/wait.h>
+#include <unistd.h>
+
+#define EXPORT __attribute__((visibility("default")))
+
+EXPORT int tsbox_version(void)
+{
+    return 1;
+}
+
+/*
+ * Become another program. Node left SIGPIPE ignored, and libuv may have made 0-2 close-on-exec or
+ * non-blocking: undone here, so that the program finds what a shell would have given it.
+ */
+EXPORT int tsbox_replace(const char *path, const char **argv)
+{
+    for (int fd = 0; fd <= 2; fd++) {
+        int flags = fcntl(fd, F_GETFD);
+        if (flags >= 0)
+            fcntl(fd, F_SETFD, flags & ~FD_CLOEXEC);
+        flags = fcntl(fd, F_GETFL);
+        if (flags >= 0 && (flags & O_NONBLOCK))
+            fcntl(fd, F_SETFL, flags & ~O_NONBLOCK);
+    }
+    for (int number = 1; number < _NSIG; number++)
+        signal(number, SIG_DFL);
+    sigset_t none;
+    sigemptyset(&none);
+    sigprocmask(SIG_SETMASK, &none, NULL);
+    execv(path, (char *const *)argv);
+    return -errno;
+}
+
+/* Open `path` as if `root` were "/": no symbolic link and no ".." leads out. O_CLOEXEC. */
+EXPORT int tsbox_open_in_root(const char *root, const char *path, int flags)
+{
+    int directory = open(root, O_PATH | O_DIRECTORY | O_CLOEXEC);
+    if (directory < 0)
+        return -errno;
+    struct open_how how = {
+        .flags = (unsigned)flags | O_CLOEXEC | O_NOCTTY | O_NONBLOCK,
+        .resolve = RESOLVE_IN_ROOT | RESOLVE_NO_MAGICLINKS,
+    };
+    long fd = syscall(SYS_openat2, directory, path, &how, sizeof how);
+    int error = errno;
+    close(directory);
+    return fd < 0 ? -error : (int)fd;
+}
+
+/* Open (making it, mode 0600) and flock a file. The descriptor holds the lock until it is closed. */
+EXPORT int tsbox_lock(const char *path, int exclusive, int wait)
+{
+    int fd = open(path, O_RDWR | O_CREAT | O_CLOEXEC | O_NOFOLLOW, 0600);
+    if (fd < 0)
+        return -errno;
+    while (flock(fd, (exclusive ? LOCK_EX : LOCK_SH) | (wait ? 0 : LOCK_NB)) < 0) {
+        if (errno == EINTR)
+            continue;
+        int error = errno;
+        close(fd);
+        return -error;
+    }
+    return fd;
+}
+
+EXPORT int tsbox_unlock(int fd)
+{
+    return close(fd) < 0 ? -errno : 0;
+}
+
+/* 1: nobody holds it, or there is no such file; 0: somebody does. */
+EXPORT int tsbox_lock_is_free(const char *path)
+{
+    int fd = open(path, O_RDONLY | O_CLOEXEC | O_NOFOLLOW);
+    if (fd < 0)
+        return errno == ENOENT ? 1 : -errno;
+    int free = flock(fd, LOCK_SH | LOCK_NB) == 0;
+    int error = errno;
+    close(fd);
+    return free ? 1 : error == EWOULDBLOCK ? 0 : -error;
+}
+
+/* Field 22 of /proc/PID/stat; 0 when there is no such process or it is a zombie. */
+static unsigned long long start_time(int pid)
+{
+    char path[40], text[1024];
+    snprintf(path, sizeof path, "/proc/%d/stat", pid);
+    int fd = open(path, O_RDONLY | O_CLOEXEC);
+    if (fd < 0)
+        return 0;
+    ssize_t length = read(fd, text, sizeof text - 1);
+    close(fd);
+    if (length <= 0)
+        return 0;
+    text[length] = '\0';
+    /* the second field may hold blanks and parentheses */
+    char *field = strrchr(text, ')');
+    if (!field || field[1] != ' ' || field[2] == 'Z' || field[2] == 'X')
+        return 0;
+    field += 2;
+    for (int number = 3; number < 22; number++) {
+        field = strchr(field, ' ');
+        if (!field)
+            return 0;
+        field++;
+    }
+    return strtoull(field, NULL, 10);
+}
+
+/* A pidfd of the process that has this start time; -ESRCH when it is gone, whatever has its pid now. */
+static int open_process(int pid, unsigned long long started)
+{
+    int fd = (int)syscall(SYS_pidfd_open, pid, 0);
+    if (fd < 0)
+        return -errno;
+    if (start_time(pid) != started) {
+        close(fd);
+        return -ESRCH;
+    }
+    return fd;
+}
+
+EXPORT int tsbox_pidfd_signal(int pid, unsigned long long started, int number)
+{
+    int fd = open_process(pid, started);
+    if (fd < 0)
+        return fd;
+    int result = syscall(SYS_pidfd_send_signal, fd, number, NULL, 0) < 0 ? -errno : 0;
+    close(fd);
+    return result;
+}
+
+/* 0: the process is gone; 1: it is still there after `milliseconds`. */
+EXPORT int tsbox_pidfd_wait(int pid, unsigned long long started, int milliseconds)
+{
+    int fd = open_process(pid, started);
+    if (fd < 0)
+        return fd == -ESRCH ? 0 : fd;
+    struct pollfd poll_fd = {.fd = fd, .events = POLLIN};
+    int count = poll(&poll_fd, 1, milliseconds);
+    int result = count > 0 ? 0 : count == 0 ? 1 : errno == EINTR ? 1 : -errno;
+    close(fd);
+    return result;
+}
+
+/* A sealed file in memory, positioned at its start. */
+EXPORT int tsbox_memfd(const void *data, size_t length)
+{
+    int fd = memfd_create("tsbox", MFD_CLOEXEC | MFD_ALLOW_SEALING);
+    if (fd < 0)
+        return -errno;
+    for (size_t done = 0; done < length;) {
+        ssize_t count = pwrite(fd, (const char *)data + done, length - done, (off_t)done);
+        if (count < 0) {
+            int error = errno;
+            close(fd);
+            return -error;
+        }
+        done += (size_t)count;
+    }
+    fcntl(fd, F_ADD_SEALS, F_SEAL_WRITE | F_SEAL_SHRINK | F_SEAL_GROW | F_SEAL_SEAL);
+    return fd;
+}
+
+/* out[0] is the end to read. */
+EXPORT int tsbox_pipe(int *out)
+{
+    return pipe2(out, O_CLOEXEC) < 0 ? -errno : 0;
+}
+
+/* Messages keep their boundaries. */
+EXPORT int tsbox_socketpair(int *out)
+{
+    return socketpair(AF_UNIX, SOCK_SEQPACKET | SOCK_CLOEXEC, 0, out) < 0 ? -errno : 0;
+}
+
+EXPORT int tsbox_close(int fd)
+{
+    return close(fd) < 0 ? -errno : 0;
+}
+
+/* One message with descriptors (at most 16). */
+EXPORT int tsbox_send_fds(int socket, const void *data, size_t length, const int *fds, int count)
+{
+    if (count < 0 || count > 16)
+        return -EINVAL;
+    union {
+        struct cmsghdr header;
+        char space[CMSG_SPACE(16 * sizeof(int))];
+    } control = {0};
+    struct iovec part = {.iov_base = (void *)data, .iov_len = length};
+    struct msghdr message = {.msg_iov = &part, .msg_iovlen = 1};
+    if (count > 0) {
+        message.msg_control = control.space;
+        message.msg_controllen = CMSG_SPACE((size_t)count * sizeof(int));
+        struct cmsghdr *header = CMSG_FIRSTHDR(&message);
+        header->cmsg_level = SOL_SOCKET;
+        header->cmsg_type = SCM_RIGHTS;
+        header->cmsg_len = CMSG_LEN((size_t)count * sizeof(int));
+        memcpy(CMSG_DATA(header), fds, (size_t)count * sizeof(int));
+    }
+    ssize_t sent;
+    do
+        sent = sendmsg(socket, &message, MSG_NOSIGNAL);
+    while (sent < 0 && errno == EINTR);
+    return sent < 0 ? -errno : (int)sent;
+}

@@ -1,0 +1,149 @@
+import { existsSync } from "node:fs";
+import { createRequire } from "node:module";
+import { dirname, join } from "node:path";
+import { fileURLToPath } from "node:url";
+import { getSystemErrorName } from "node:util";
+import type { KoffiFunction } from "koffi";
+
+/**
+ * The system calls that Node lacks, from helper-c/library.c. koffi and the library are loaded at the first call: that costs about 7 ms, which verbs that
+ * need none of this do not pay.
+ */
+const PROTOTYPES = {
+  tsbox_replace: "int tsbox_replace(const char *path, const char **argv)",
+  tsbox_open_in_root: "int tsbox_open_in_root(const char *root, const char *path, int flags)",
+  tsbox_lock: "int tsbox_lock(const char *path, int exclusive, int wait)",
+  tsbox_unlock: "int tsbox_unlock(int fd)",
+  tsbox_lock_is_free: "int tsbox_lock_is_free(const char *path)",
+  tsbox_pidfd_signal: "int tsbox_pidfd_signal(int pid, uint64_t started, int number)",
+  tsbox_pidfd_wait: "int tsbox_pidfd_wait(int pid, uint64_t started, int milliseconds)",
+  tsbox_memfd: "int tsbox_memfd(const uint8_t *data, size_t length)",
+  tsbox_pipe: "int tsbox_pipe(_Out_ int *out)",
+  tsbox_socketpair: "int tsbox_socketpair(_Out_ int *out)",
+  tsbox_close: "int tsbox_close(int fd)",
+  tsbox_send_fds: "int tsbox_send_fds(int socket, const uint8_t *data, size_t length, const int *fds, int count)",
+} as const;
+
+type FunctionName = keyof typeof PROTOTYPES;
+
+const loaded = new Map<FunctionName, KoffiFunction>();
+let library: { func(prototype: string): KoffiFunction } | undefined;
+
+function native(name: FunctionName): KoffiFunction {
+  let found = loaded.get(name);
+  if (!found) {
+    library ??= (requireKoffi() as { load(path: string): NonNullable<typeof library> }).load(libraryPath());
+    found = library.func(PROTOTYPES[name]);
+    loaded.set(name, found);
+  }
+  return found;
+}
+
+/** koffi is not bundled: it brings a binary of its own. */
+function requireKoffi(): unknown {
+  return createRequire(typeof __filename === "string" ? __filename : import.meta.url)("koffi");
+}
+
+function libraryPath(): string {
+  if (process.env.TSBOX_LIB) return process.env.TSBOX_LIB;
+  const here = typeof __dirname === "string" ? __dirname : dirname(fileURLToPath(import.meta.url));
+  const beside = join(here, "libtsbox.so");
+  return existsSync(beside) ? beside : join(here, "..", "..", "dist", "libtsbox.so");
+}
+
+/** An error as Node's own file functions throw: `code` is the errno name. */
+function checked(result: number, call: string, path?: string): number {
+  if (result >= 0) return result;
+  const code = getSystemErrorName(result);
+  const error = new Error(`${code}: ${call}${path === undefined ? "" : ` '${path}'`}`);
+  throw Object.assign(error, { code, errno: result, syscall: call, ...(path !== undefined && { path }) });
+}
+
+/** Becomes another program: nothing of this process is left but its descriptors 0, 1 and 2. `argv` includes the program's own name. */
+export function replaceProcess(path: string, argv: string[]): never {
+  checked(native("tsbox_replace")(path, [...argv, null]) as number, "execve", path);
+  throw new Error("unreachable: execve returned");
+}
+
+/** Opens `path` as if `root` were `/`: links and `..` stay below it. Returns a descriptor, for reading unless `flags` say otherwise. */
+export function openInRoot(root: string, path: string, flags = 0): number {
+  return checked(native("tsbox_open_in_root")(root, path, flags) as number, "openat2", path);
+}
+
+/**
+ * Takes a flock on a file, which is made when missing; undefined when another process has it. The lock lives until `unlock(fd)` or the end of
+ * this process.
+ */
+export function tryLock(path: string, mode: "shared" | "exclusive" = "exclusive"): number | undefined {
+  const result = native("tsbox_lock")(path, mode === "exclusive" ? 1 : 0, 0) as number;
+  if (result < 0 && ["EAGAIN", "EWOULDBLOCK"].includes(getSystemErrorName(result))) return undefined;
+  return checked(result, "flock", path);
+}
+
+/** Like tryLock, but waits for other processes; this process goes on meanwhile. */
+export async function lock(path: string, mode: "shared" | "exclusive" = "exclusive"): Promise<number> {
+  const result = await new Promise<number>((resolve, reject) => {
+    native("tsbox_lock").async(path, mode === "exclusive" ? 1 : 0, 1, (error: Error | null, value: number) =>
+      error ? reject(error) : resolve(value),
+    );
+  });
+  return checked(result, "flock", path);
+}
+
+export function unlock(fd: number): void {
+  checked(native("tsbox_unlock")(fd) as number, "close");
+}
+
+/** Whether no process holds a flock on the file (or there is no such file). */
+export function lockIsFree(path: string): boolean {
+  return checked(native("tsbox_lock_is_free")(path) as number, "flock", path) === 1;
+}
+
+/** Sends a signal to the process with this pid and start time; false when it is gone. */
+export function sendSignal(pid: number, startTime: string, signal: number): boolean {
+  const result = native("tsbox_pidfd_signal")(pid, BigInt(startTime), signal) as number;
+  if (result < 0 && getSystemErrorName(result) === "ESRCH") return false;
+  checked(result, "pidfd_send_signal");
+  return true;
+}
+
+/** Waits for a process to end: true when it is gone, false after `milliseconds`. */
+export async function waitForExit(pid: number, startTime: string, milliseconds: number): Promise<boolean> {
+  const result = await new Promise<number>((resolve, reject) => {
+    native("tsbox_pidfd_wait").async(
+      pid,
+      BigInt(startTime),
+      Math.ceil(milliseconds),
+      (error: Error | null, value: number) => (error ? reject(error) : resolve(value)),
+    );
+  });
+  return checked(result, "pidfd_open") === 0;
+}
+
+/** A nameless, sealed file with this content. */
+export function memoryFile(data: Uint8Array): number {
+  return checked(native("tsbox_memfd")(data, data.length) as number, "memfd_create");
+}
+
+/** A pipe: `[read, write]`. */
+export function makePipe(): [number, number] {
+  const out: [number, number] = [-1, -1];
+  checked(native("tsbox_pipe")(out) as number, "pipe2");
+  return out;
+}
+
+/** Two connected sockets that keep message boundaries. */
+export function makeSocketPair(): [number, number] {
+  const out: [number, number] = [-1, -1];
+  checked(native("tsbox_socketpair")(out) as number, "socketpair");
+  return out;
+}
+
+export function closeFd(fd: number): void {
+  checked(native("tsbox_close")(fd) as number, "close");
+}
+
+/** Sends one message with copies of descriptors over a socket. */
+export function sendFds(socket: number, data: Uint8Array, fds: number[]): void {
+  checked(native("tsbox_send_fds")(socket, data, data.length, fds, fds.length) as number, "sendmsg");
+}
