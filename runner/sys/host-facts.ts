@@ -28,7 +28,7 @@ export function gatherHostFacts(env: NodeJS.ProcessEnv = process.env): HostFacts
     uid,
     gid: process.getegid?.() ?? 0,
     user: userName(uid),
-    home: env["HOME"] ?? "/",
+    home: env.HOME ?? "/",
     subuid: readText("/etc/subuid"),
     subgid: readText("/etc/subgid"),
     ...(tools.uid && tools.gid && { mapTools: { uid: tools.uid, gid: tools.gid } }),
@@ -50,7 +50,7 @@ export function readText(path: string): string {
 
 /** Absolute path of an executable in PATH; the system's own folders are tried last, since some PATHs lack them. */
 export function findProgram(name: string, env: NodeJS.ProcessEnv = process.env): string | undefined {
-  for (const folder of [...(env["PATH"] ?? "").split(delimiter), "/usr/bin", "/usr/sbin"]) {
+  for (const folder of [...(env.PATH ?? "").split(delimiter), "/usr/bin", "/usr/sbin"]) {
     if (!folder.startsWith("/")) continue;
     const path = join(folder, name);
     try {

@@ -3,7 +3,7 @@ import { createRequire } from "node:module";
 import { dirname, join } from "node:path";
 import { fileURLToPath } from "node:url";
 import { getSystemErrorName } from "node:util";
-import type { KoffiFunction } from "koffi";
+import type { KoffiFunc } from "koffi";
 
 /**
  * The system calls that Node lacks, from helper-c/library.c. koffi and the library are loaded at the first call: that costs about 7 ms, which verbs that
@@ -25,11 +25,12 @@ const PROTOTYPES = {
 } as const;
 
 type FunctionName = keyof typeof PROTOTYPES;
+type NativeFunction = KoffiFunc<(...args: unknown[]) => unknown>;
 
-const loaded = new Map<FunctionName, KoffiFunction>();
-let library: { func(prototype: string): KoffiFunction } | undefined;
+const loaded = new Map<FunctionName, NativeFunction>();
+let library: { func(prototype: string): NativeFunction } | undefined;
 
-function native(name: FunctionName): KoffiFunction {
+function native(name: FunctionName): NativeFunction {
   let found = loaded.get(name);
   if (!found) {
     library ??= (requireKoffi() as { load(path: string): NonNullable<typeof library> }).load(libraryPath());
