@@ -84,8 +84,8 @@ export function tryLock(path: string, mode: "shared" | "exclusive" = "exclusive"
 /** Like tryLock, but waits for other processes; this process goes on meanwhile. */
 export async function lock(path: string, mode: "shared" | "exclusive" = "exclusive"): Promise<number> {
   const result = await new Promise<number>((resolve, reject) => {
-    native("tsbox_lock").async(path, mode === "exclusive" ? 1 : 0, 1, (error: Error | null, value: number) =>
-      error ? reject(error) : resolve(value),
+    native("tsbox_lock").async(path, mode === "exclusive" ? 1 : 0, 1, (error: Error | null, value: unknown) =>
+      error ? reject(error) : resolve(value as number),
     );
   });
   return checked(result, "flock", path);
@@ -115,7 +115,7 @@ export async function waitForExit(pid: number, startTime: string, milliseconds: 
       pid,
       BigInt(startTime),
       Math.ceil(milliseconds),
-      (error: Error | null, value: number) => (error ? reject(error) : resolve(value)),
+      (error: Error | null, value: unknown) => (error ? reject(error) : resolve(value as number)),
     );
   });
   return checked(result, "pidfd_open") === 0;
