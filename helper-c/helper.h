@@ -23,6 +23,7 @@
 
 #include <errno.h>
 #include <fcntl.h>
+#include <limits.h>
 #include <linux/filter.h>
 #include <signal.h>
 #include <stdarg.h>
@@ -244,31 +245,45 @@ void plan_free(struct plan *plan);
 const struct op_spec *op_spec_find(const char *name);
 const struct op *plan_find(const struct plan *plan, const char *name);
 
-/*** run.c, child.c: the state of one run ***/
+/*** The state of one run ***/
 
 struct run {
     struct plan plan;
-    int socket;         /* the monitor's end, or in the child its own */
-    int root;           /* O_PATH of the new root; DESTs resolve below it */
-    int empty;          /* an empty read-only directory's mount, for `mask` */
-    int oom_score_adj;  /* opened while the process still owns its /proc files */
-    int init_program;   /* a read-only, detached mount of this program, for `init` */
-    bool foreground;    /* the container must not outlive the monitor */
+    int socket;       /* the child's end of the socket to the monitor */
+    int root;         /* O_PATH of the new root; DESTs resolve below it */
+    int empty;        /* an empty read-only directory's mount, for `mask` */
+    int score;        /* oom_score_adj, opened while the process still owns its /proc files */
+    int init_program; /* a read-only, detached mount of this program, for `init` */
+    int stdio[3];     /* what the child gets as 0, 1, 2; -1: as it is */
+    bool foreground;  /* the container must not outlive the monitor */
+    uint16_t rows, columns;
     struct sock_filter *filter;
     size_t filter_length;
-    int stdio[3]; /* what the child gets as 0, 1, 2; -1: as it is */
-    int pty_rows, pty_columns;
 };
+
+#define RUN_INITIALIZER {.socket = -1, .root = -1, .empty = -1, .score = -1, .init_program = -1, .stdio = {-1, -1, -1}}
+
+/*** run.c, child.c, message.c ***/
 
 /* `run PLAN`: exits, or execs `on-failure`. */
 int cmd_run(int argc, char **argv);
-/* Everything from a parsed plan on; `front` false in a server's child. */
+/* Everything from a parsed plan to the exit. */
 _Noreturn void run_plan(struct run *run);
 /* In the child: everything from the clone on. */
 _Noreturn void child_main(struct run *run);
+/* In the child: take the program's place. */
+_Noreturn void exec_program(struct run *run);
+/* Make sure that this process dies with its parent; `socket` tells if that has died already. */
+void die_with_parent(const struct run *run);
 
 /* What travels on the socket between child and monitor. */
-enum message_kind { MESSAGE_GO = 1, MESSAGE_FAILED, MESSAGE_PTY, MESSAGE_PID };
+enum message_kind {
+    MESSAGE_GO = 1, /* to the child: the id maps are written */
+    MESSAGE_PID,    /* with `join`: the pid of the real child */
+    MESSAGE_PTY,    /* with the master */
+    MESSAGE_READY,  /* about to exec; end-of-file after it is success, without it the child died */
+    MESSAGE_FAILED,
+};
 
 struct message {
     int32_t kind;
@@ -298,10 +313,22 @@ uint64_t process_start_time(pid_t pid);
  * Returns only in the real child. */
 void join_namespaces(struct run *run);
 
-/*** mounts.c, filesystems.c ***/
+/*** resolve.c, mounts.c, filesystems.c ***/
 
 /* O_PATH of `path` inside the new root, or -1 and errno. */
 int resolve_in_root(int root, const char *path);
+/* O_PATH of a path of this process, not through /proc's links to open files (fd, exe, root…). */
+int resolve_without_magic(const char *path);
+/* Each returns a descriptor, or -1 and errno; missing directories are made with mode 0755. */
+int make_directories(int root, const char *path);
+int make_parent(int root, const char *path, char name[NAME_MAX + 1]);
+int make_mount_point(int root, const char *path, bool directory);
+/* A detached mount of a new file system, or -1 after fail(). */
+int new_filesystem(const char *type, const char *options, unsigned flags, const char *path);
+/* Put a detached mount on what `target` names. */
+int attach(int mounted, int target);
+/* May the failure that errno tells be ignored, because the op says `optional`? */
+bool is_optional(const struct op *op);
 int op_private_mounts(struct run *run, const struct op *op);
 int op_root(struct run *run, const struct op *op);
 int op_overlay(struct run *run, const struct op *op);
@@ -323,16 +350,82 @@ int op_pivot_root(struct run *run, const struct op *op);
 /*** credentials.c, seccomp.c, init.c, pty.c ***/
 
 int rlimit_resource(const char *name); /* -1: unknown */
-int apply_credentials(struct run *run);
+int apply_rlimits(const struct plan *plan);
+/* Ids, groups and capabilities of the plan; what a filter still needs is kept until the last. */
+int apply_credentials(const struct plan *plan);
+/* The filter, and what had to be kept for it dropped. */
+int apply_filter(const struct run *run);
+
 int load_filter_file(struct run *run, const char *path);
 int install_filter(const struct sock_filter *filter, size_t length);
 
+/* Before the ops: find this program where it can be executed from inside. */
 int init_prepare(struct run *run);
+/* Become pid 1's program; `child` 0: none, only reap. */
 _Noreturn void init_exec(struct run *run, pid_t child);
-_Noreturn void init_main(pid_t child);
+_Noreturn void init_main(char *child);
 
 /* In the child: open a pty of the container's devpts, make it 0, 1, 2 and send its master. */
 int pty_open(struct run *run);
+
+/* The user's own terminal: raw as long as the container has it; restored even after SIGKILL. */
+bool terminal_size(uint16_t *rows, uint16_t *columns);
+void terminal_make_raw(void);
+void terminal_restore(void);
+void terminal_resume(void);
+
+/*** log.c, relay.c, monitor.c ***/
+
+/* Append output as lines, each "RFC3339NANO NAME F|P TEXT\n". */
+void log_write(int fd, const char *name, const char *data, size_t length);
+void log_format(struct buffer *out, int64_t nanoseconds, const char *name, const char *data, size_t length);
+
+/* One direction of one stream: what was read is logged and written before more is read. */
+#define STREAM_SIZE 16384
+struct stream {
+    int from, to; /* -1: none, or closed */
+    int log;
+    const char *name;
+    bool to_plain; /* `to` is ours and does not block: no care needed */
+    bool from_terminal, to_terminal; /* the pty's master, which both directions share */
+    bool broken;                     /* nobody reads `to` any more */
+    size_t start, end;
+    char *data;
+};
+
+/* Both close what is at its end; stream_read tells if there was anything to read. */
+bool stream_read(struct stream *stream);
+void stream_write(struct stream *stream);
+bool stream_pending(const struct stream *stream);
+
+struct monitor {
+    struct run *run;
+    pid_t pid;     /* the container's first process, or what was joined to it */
+    pid_t starter; /* with `join`: the process that enters first and clones the real one */
+    pid_t parent;
+    int pidfd;
+    int socket;
+    int signals;
+    int user_namespace; /* for `cleanup` */
+    int log;
+    int master;
+    int status_pipe; /* to the front process, when detached */
+    bool ready, executed, exited, killed, timed_out;
+    int status;       /* of wait4, once exited */
+    int stopped_by;   /* the signal that ended the monitor, where signals are not passed on */
+    int64_t deadline; /* CLOCK_MONOTONIC nanoseconds, 0: none */
+    struct stream in, out, err;
+};
+
+/* Until the process has ended and its output is delivered. Dies if set-up fails. */
+void monitor_loop(struct monitor *monitor, void (*executed)(struct monitor *monitor));
+void monitor_kill(struct monitor *monitor);
+void monitor_created(struct monitor *monitor);
+/* Sent to the monitor when its parent dies. */
+#define SIGNAL_PARENT_DIED SIGRTMAX
+
+/* `serve FD PLAN` */
+int cmd_serve(int argc, char **argv);
 
 /*** apply.c, remove.c, check.c, seccomp_compile.c ***/
 

@@ -1,0 +1,127 @@
+/*
+ * Pid 1 of a container with `init`: reap whatever is orphaned, pass signals on, end with the
+ * program's status. It runs as a program of its own, for two reasons. What stays in memory is a few
+ * pages instead of the plan. And /proc/1/exe then leads to a read-only mount that exists only for
+ * this process: nobody inside can reach the helper's own file through it to overwrite it
+ * (CVE-2019-5736), also not with CAP_SYS_PTRACE.
+ */
+#include "helper.h"
+
+#include <linux/capability.h>
+#include <linux/securebits.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <sys/mman.h>
+#include <sys/mount.h>
+#include <sys/prctl.h>
+#include <sys/sendfile.h>
+#include <sys/stat.h>
+#include <sys/syscall.h>
+#include <sys/wait.h>
+
+/* Where mounts cannot be cloned: a sealed copy in memory. */
+static int sealed_copy(void)
+{
+    cleanup_fd int self = open_cloexec("/proc/self/exe", O_RDONLY, 0);
+    cleanup_fd int copy = memfd_create("init", MFD_CLOEXEC | MFD_ALLOW_SEALING);
+    if (self < 0 || copy < 0)
+        return -1;
+    ssize_t count;
+    do
+        count = sendfile(copy, self, NULL, 1 << 20);
+    while (count > 0);
+    if (count < 0 || fcntl(copy, F_ADD_SEALS, F_SEAL_SEAL | F_SEAL_SHRINK | F_SEAL_GROW | F_SEAL_WRITE) < 0)
+        return -1;
+    return steal_fd(&copy);
+}
+
+static int read_only_mount(void)
+{
+    char path[PATH_MAX];
+    struct stat self, found;
+    struct mount_attr read_only = {.attr_set = MOUNT_ATTR_RDONLY | MOUNT_ATTR_NOSUID | MOUNT_ATTR_NODEV};
+    ssize_t length = readlink("/proc/self/exe", path, sizeof path - 1);
+    if (length < 0 || stat("/proc/self/exe", &self) < 0)
+        return -1;
+    path[length] = 0;
+    cleanup_fd int tree = open_tree(AT_FDCWD, path, OPEN_TREE_CLONE | OPEN_TREE_CLOEXEC);
+    if (tree < 0 || fstat(tree, &found) < 0 || found.st_dev != self.st_dev || found.st_ino != self.st_ino ||
+        mount_setattr(tree, "", AT_EMPTY_PATH, &read_only, sizeof read_only) < 0)
+        return -1;
+    return steal_fd(&tree);
+}
+
+int init_prepare(struct run *run)
+{
+    run->init_program = run->plan.namespaces[NS_MOUNT] ? read_only_mount() : -1;
+    if (run->init_program < 0)
+        run->init_program = sealed_copy();
+    return run->init_program < 0 ? fail(errno, NULL, "Cannot prepare the program of pid 1") : 0;
+}
+
+/* Where the namespace's root is not this process's user, exec would drop all capabilities, and pid 1
+ * could not signal a program of another user: an ambient CAP_KILL survives. */
+static void keep_kill_capability(void)
+{
+    struct __user_cap_header_struct header = {.version = _LINUX_CAPABILITY_VERSION_3};
+    uint32_t kill = 1u << CAP_KILL;
+    struct __user_cap_data_struct data[2] = {{kill, kill, kill}, {0, 0, 0}};
+    if (syscall(SYS_capset, &header, data) == 0)
+        prctl(PR_CAP_AMBIENT, PR_CAP_AMBIENT_RAISE, CAP_KILL, 0, 0);
+}
+
+void init_exec(struct run *run, pid_t child)
+{
+    char number[12];
+    snprintf(number, sizeof number, "%d", child);
+    char *argv[] = {"init", number, NULL}, *environment[] = {NULL};
+    int null = open_cloexec("/dev/null", O_RDWR, 0);
+    for (int fd = 0; fd < 3; fd++) {
+        if (null >= 0)
+            dup2(null, fd);
+        else
+            close(fd);
+    }
+    umask(022);
+    keep_kill_capability();
+    die_with_parent(run);
+    fexecve(run->init_program, argv, environment);
+    syscall(SYS_execveat, run->init_program, "", argv, environment, AT_EMPTY_PATH);
+    die(errno, NULL, "Cannot start pid 1");
+}
+
+static int exit_code(int status)
+{
+    return WIFSIGNALED(status) ? EXIT_SIGNALLED + WTERMSIG(status) : WEXITSTATUS(status);
+}
+
+/* From here on pid 1 must not die before its child: nothing returns an error. */
+void init_main(char *word)
+{
+    pid_t child = (pid_t)strtol(word, NULL, 10);
+    sigset_t all;
+    sigfillset(&all);
+    sigprocmask(SIG_SETMASK, &all, NULL);
+    prctl(PR_SET_DUMPABLE, 0, 0, 0, 0);
+    prctl(PR_SET_NAME, "init", 0, 0, 0);
+    keep_kill_capability();
+    memset(word, 0, strlen(word));
+
+    for (;;) {
+        /* First reap, then wait: a child that ended before the mask was set has sent its signal. */
+        int status;
+        pid_t ended;
+        while ((ended = waitpid(-1, &status, WNOHANG)) > 0)
+            if (ended == child)
+                _exit(exit_code(status));
+        siginfo_t info;
+        int signal = sigwaitinfo(&all, &info);
+        if (signal <= 0 || signal == SIGCHLD)
+            continue;
+        if (child)
+            kill(child, signal);
+        else if (signal == SIGTERM || signal == SIGINT || signal == SIGHUP || signal == SIGQUIT)
+            _exit(EXIT_SIGNALLED + signal);
+    }
+}
