@@ -2,6 +2,7 @@ import type { Readable, Writable } from "node:stream";
 import { TsboxError } from "../base/error.ts";
 import { EVENTS_FD, type HelperRun, startHelper } from "../helper/client.ts";
 import type { HelperEvent, Plan } from "../plan/types.ts";
+import { sendSignal } from "../sys/native.ts";
 import { createContainer } from "./create-container.ts";
 import type { Engine } from "./engine.ts";
 import { prepareExec } from "./exec.ts";
@@ -65,30 +66,30 @@ export async function startBox(engine: Engine, options: RunOptions): Promise<Sta
     { stdio: "null", eventsFd: EVENTS_FD, dieWithParent: true, signalProxy: true },
   );
   plan.ops = plan.ops.map((op) => (op.op === "exec" ? { op: "exec", argv: [] } : op));
-  let run: HelperRun | undefined;
-  await new Promise<void>((resolve, reject) => {
-    run = startHelper(plan, ["ignore", "ignore", "pipe"], (event) => {
-      if (event.event === "exec") resolve();
-    });
-    run.done.then((result) => reject(failed("start the sandbox", result.events, result.stderr)), reject);
-  });
-  const child = (run as HelperRun).child;
+  const { run, started } = await untilStarted(plan);
   // the box must not keep a script alive that is done with it
-  child.unref();
-  for (const stream of child.stdio) (stream as { unref?(): void } | null)?.unref?.();
+  run.child.unref();
+  for (const stream of run.child.stdio) (stream as { unref?(): void } | null)?.unref?.();
   return {
     id: record.id,
     async stop() {
-      child.kill("SIGKILL");
-      const { sendSignal } = await import("../sys/native.ts");
-      const started = (await events(run as HelperRun)).find((event) => event.event === "exec");
-      if (started?.event === "exec") sendSignal(started.pid, started.startTime, 9);
+      // its monitor sees the end and removes the files
+      sendSignal(started.pid, started.startTime, SIGKILL);
+      run.child.ref();
+      await run.done;
     },
   };
 }
 
-async function events(run: HelperRun): Promise<HelperEvent[]> {
-  return (await run.done).events;
+const SIGKILL = 9;
+
+function untilStarted(plan: Plan): Promise<{ run: HelperRun; started: Extract<HelperEvent, { event: "exec" }> }> {
+  return new Promise((resolve, reject) => {
+    const run = startHelper(plan, ["ignore", "ignore", "pipe"], (event) => {
+      if (event.event === "exec") resolve({ run, started: event });
+    });
+    run.done.then((result) => reject(failed("start the sandbox", result.events, result.stderr)), reject);
+  });
 }
 
 /** One command in a running box. */
