@@ -3,7 +3,9 @@
  * through koffi (runner/sys/native.ts), so every function takes plain C types and returns -errno on
  * failure. Nothing here makes namespaces or mounts: that is the helper's.
  */
+#ifndef _GNU_SOURCE
 #define _GNU_SOURCE
+#endif
 #include <errno.h>
 #include <fcntl.h>
 #include <limits.h>
