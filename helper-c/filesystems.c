@@ -78,6 +78,11 @@ static int mount_new(struct run *run, const struct op *op, const char *type, con
         return is_optional(op) ? 0 : -1;
     if (attach(mounted, target) < 0)
         return is_optional(op) ? 0 : fail(errno, path, "Cannot attach %s", type);
+    if (!path[strspn(path, "/")]) {
+        /* mounted on the root itself: what comes next belongs on top of it */
+        close(run->root);
+        run->root = steal_fd(&mounted);
+    }
     return 0;
 }
 
@@ -243,8 +248,10 @@ int op_overlay(struct run *run, const struct op *op)
 
 int op_overlay_at(struct run *run, const struct op *op)
 {
-    cleanup_fd int target = resolve_in_root(run->root, op->texts[0]);
+    const char *path = op->texts[0];
+    cleanup_fd int target =
+        op->flags & FLAG_MAKE ? make_mount_point(run->root, path, true) : resolve_in_root(run->root, path);
     if (target < 0)
-        return fail(errno, op->texts[0], "Cannot find the overlay's mount point");
+        return fail(errno, path, "Cannot find the overlay's mount point");
     return mount_overlay(op, target);
 }

@@ -345,6 +345,7 @@ int op_file(struct run *run, const struct op *op);
 int op_symlink(struct run *run, const struct op *op);
 int op_mask(struct run *run, const struct op *op);
 int op_read_only(struct run *run, const struct op *op);
+int op_remount(struct run *run, const struct op *op);
 int op_pivot_root(struct run *run, const struct op *op);
 
 /*** credentials.c, seccomp.c, init.c, pty.c ***/

@@ -253,6 +253,18 @@ int op_read_only(struct run *run, const struct op *op)
     return 0;
 }
 
+int op_remount(struct run *run, const struct op *op)
+{
+    const char *path = op->texts[0];
+    cleanup_fd int target = resolve_in_root(run->root, path);
+    if (target < 0)
+        return fail(errno, path, "Cannot find the mount");
+    if (set_attributes(target, op->flags, false) < 0 &&
+        (errno != ENOSYS || remount_attached(target, op->flags, false) < 0))
+        return fail(errno, path, "Cannot change the mount's flags");
+    return 0;
+}
+
 /* pivot_root(".", ".") stacks the old root on the new one, where "." still finds it to be detached:
  * no directory for it is needed inside (pivot_root(2), "pivot_root(".", ".")"). */
 int op_pivot_root(struct run *run, const struct op *op)

@@ -154,17 +154,12 @@ function rootOps(dir: string, root: Root): Op[] {
         { op: "root", dir: merged },
       ];
     case "directory":
-      return [
-        { op: "root", dir: merged },
-        { op: "bind", source: root.path, dest: "/", flags: ["rec", "rprivate"] },
-      ];
+      return [{ op: "root", dir: root.path }];
     case "host":
       return [
         { op: "root", dir: merged },
         { op: "tmpfs", dest: "/", flags: ["nodev"], options: "mode=755" },
         ...root.entries.map((entry, number) => hostEntry(dir, entry, number, flags(root.volatile))),
-        { op: "mkdir", dest: "/proc", mode: 0o755 },
-        { op: "mkdir", dest: "/sys", mode: 0o755 },
       ];
   }
 }

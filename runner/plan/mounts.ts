@@ -70,7 +70,10 @@ export function deviceMounts(shmSize: number): Op[] {
  * on the host's network a read-only bind of the host's takes its place.
  */
 export function kernelMounts(network: "none" | "host"): Op[] {
-  const ops: Op[] = [{ op: "proc", dest: "/proc" }];
+  const ops: Op[] = [
+    { op: "mkdir", dest: "/proc", mode: 0o755 },
+    { op: "proc", dest: "/proc" },
+  ];
   if (network === "host") {
     ops.push({
       op: "bind",
