@@ -107,8 +107,8 @@ void print_failure(const struct failure *failure)
 static int event_fds[EVENT_FDS];
 static size_t event_fd_count;
 static struct buffer event_text_buffer;
-static size_t event_start;
-static bool events_held;
+static size_t event_start; /* of the last event in the buffer */
+static bool events_held, events_unwritten;
 
 void events_add(int fd)
 {
@@ -125,12 +125,19 @@ void events_drop_all(void)
 }
 
 /* A reader that went away must not stop the container: errors are not reported. */
-void event_flush(void)
+static void write_events(void)
 {
     for (size_t i = 0; i < event_fd_count; i++)
         write_all(event_fds[i], event_text_buffer.data, event_text_buffer.length);
-    event_text_buffer.length = 0;
-    event_start = 0;
+}
+
+void event_flush(void)
+{
+    if (!events_unwritten)
+        return;
+    write_events();
+    event_text_buffer.length = event_start = 0;
+    events_unwritten = false;
 }
 
 void events_hold(bool hold)
@@ -145,7 +152,7 @@ static void put_key(const char *key)
 
 void event_begin(const char *name)
 {
-    if (!events_held)
+    if (!events_unwritten)
         event_text_buffer.length = 0;
     event_start = event_text_buffer.length;
     buffer_printf(&event_text_buffer, "{\"event\":\"%s\",\"time\":\"%lld\"", name,
@@ -176,14 +183,12 @@ void event_end(void)
 {
     struct buffer *text = &event_text_buffer;
     buffer_puts(text, "}\n");
-    if (events_held) {
-        if (text->length > HELD_MAX)
-            event_flush();
+    events_unwritten = true;
+    if (events_held && text->length <= HELD_MAX)
         return;
-    }
-    for (size_t i = 0; i < event_fd_count; i++)
-        write_all(event_fds[i], text->data, text->length);
-    /* Kept without its newline: on-failure hands it on. */
+    write_events();
+    events_unwritten = false;
+    /* The line is kept without its newline: on-failure hands it on. */
     text->data[--text->length] = 0;
 }
 
