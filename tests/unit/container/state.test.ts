@@ -1,0 +1,66 @@
+import { test } from "uvu";
+import * as assert from "uvu/assert";
+import { foldState, rfc3339, ZERO_TIME } from "../../../runner/container/state.ts";
+import type { HelperEvent } from "../../../runner/plan/types.ts";
+
+const time = "1700000000123456789";
+const created: HelperEvent = { event: "created", time, pid: 10, startTime: "5", monitor: 9 };
+const exec: HelperEvent = { event: "exec", time, pid: 10, startTime: "5" };
+const exited: HelperEvent = {
+  event: "exited",
+  time,
+  code: 137,
+  signal: 9,
+  reason: "timeout",
+  maxRssKiB: 1,
+  userMicros: 1,
+  systemMicros: 1,
+};
+const alive = () => true;
+const dead = () => false;
+
+test("foldState() starts as created", () => {
+  const state = foldState([], alive);
+  assert.is(state.status, "created");
+  assert.is(state.startedAt, ZERO_TIME);
+});
+
+test("foldState() runs once the program was exec'd, not before", () => {
+  assert.is(foldState([created], alive).status, "created");
+  const state = foldState([created, exec], alive);
+  assert.is(state.status, "running");
+  assert.is(state.pid, 10);
+  assert.is(state.monitor, 9);
+});
+
+test("foldState() keeps code, signal and reason of the end", () => {
+  const state = foldState([created, exec, exited], dead);
+  assert.equal([state.status, state.exitCode, state.signal, state.reason, state.pid], ["exited", 137, 9, "timeout", 0]);
+});
+
+test("foldState() sees a container as lost whose process is gone without a word", () => {
+  const state = foldState([created, exec], dead);
+  assert.equal([state.status, state.reason, state.pid], ["exited", "lost", 0]);
+});
+
+test("foldState() remembers a failed set-up as never started", () => {
+  const failed: HelperEvent = {
+    event: "failed",
+    time,
+    op: "exec",
+    index: 3,
+    of: 3,
+    path: "/nope",
+    errno: "ENOENT",
+    message: "Cannot execute: No such file or directory",
+    exitCode: 127,
+  };
+  const state = foldState([created, failed], dead);
+  assert.equal([state.status, state.exitCode, state.reason], ["created", 127, "failed"]);
+});
+
+test("rfc3339() keeps nanoseconds", () => {
+  assert.is(rfc3339(time), "2023-11-14T22:13:20.123456789Z");
+});
+
+test.run();
