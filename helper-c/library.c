@@ -22,6 +22,8 @@
 #include <sys/wait.h>
 #include <unistd.h>
 
+#include "library.h"
+
 #define EXPORT __attribute__((visibility("default")))
 
 EXPORT int tsbox_version(void)

@@ -10,8 +10,6 @@ import type { KoffiFunc } from "koffi";
  * need none of this do not pay.
  */
 const PROTOTYPES = {
-  tsbox_replace: "int tsbox_replace(const char *path, const char **argv)",
-  tsbox_open_in_root: "int tsbox_open_in_root(const char *root, const char *path, int flags)",
   tsbox_lock: "int tsbox_lock(const char *path, int exclusive, int wait)",
   tsbox_unlock: "int tsbox_unlock(int fd)",
   tsbox_lock_is_free: "int tsbox_lock_is_free(const char *path)",
@@ -60,15 +58,32 @@ function checked(result: number, call: string, path?: string): number {
   throw Object.assign(error, { code, errno: result, syscall: call, ...(path !== undefined && { path }) });
 }
 
+/** The door that costs nothing to open: helper-c/addon.c tells why there are two. */
+interface Addon {
+  replace(path: string, argv: string[]): number;
+  openInRoot(root: string, path: string, flags: number): number;
+}
+
+let addon: Addon | undefined;
+
+function quick(): Addon {
+  if (!addon) {
+    const module = { exports: {} as Addon };
+    process.dlopen(module, libraryPath());
+    addon = module.exports;
+  }
+  return addon;
+}
+
 /** Becomes another program: nothing of this process is left but its descriptors 0, 1 and 2. `argv` includes the program's own name. */
 export function replaceProcess(path: string, argv: string[]): never {
-  checked(native("tsbox_replace")(path, [...argv, null]) as number, "execve", path);
+  checked(quick().replace(path, argv), "execve", path);
   throw new Error("unreachable: execve returned");
 }
 
 /** Opens `path` as if `root` were `/`: links and `..` stay below it. Returns a descriptor, for reading unless `flags` say otherwise. */
 export function openInRoot(root: string, path: string, flags = 0): number {
-  return checked(native("tsbox_open_in_root")(root, path, flags) as number, "openat2", path);
+  return checked(quick().openInRoot(root, path, flags), "openat2", path);
 }
 
 /**
