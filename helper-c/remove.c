@@ -9,20 +9,17 @@
  * its work directory with mode 000, and images hold directories without write permission:
  * a directory that refuses is given u+rwx once, then tried again.
  */
+#include "helper.h"
+
 #include <dirent.h>
-#include <errno.h>
-#include <fcntl.h>
 #include <limits.h>
-#include <stdbool.h>
-#include <stdint.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 #include <sys/stat.h>
 #include <sys/syscall.h>
-#include <unistd.h>
 
-#include "helper.h"
+#include "tree.h"
 
 enum {
     DESCRIPTORS = 32,
@@ -84,10 +81,10 @@ static int open_up(int parent, const char *name)
 static int open_directory(int parent, const char *name)
 {
     const int flags = O_RDONLY | O_DIRECTORY | O_NOFOLLOW | O_CLOEXEC;
-    int fd = open_no_mount(parent, name, flags);
+    int fd = tree_open_same_mount(parent, name, flags);
     if (fd == -EACCES) {
         int opened = open_up(parent, name);
-        fd = opened < 0 ? opened : open_no_mount(parent, name, flags);
+        fd = opened < 0 ? opened : tree_open_same_mount(parent, name, flags);
     }
     return fd;
 }
@@ -145,8 +142,8 @@ static int reopen_parent(struct frame *parent, const struct frame *child)
  * directory with something in it, which is now the top. */
 static bool remove_entry(struct removal *r, const char *name, unsigned char type)
 {
-    struct frame *top = &r->frames[r->depth - 1];
     for (int attempt = 0;; attempt++) {
+        struct frame *top = &r->frames[r->depth - 1]; /* push() may move the frames */
         int fd = top->fd;
         if (type != DT_DIR) {
             if (unlinkat(fd, name, 0) == 0 || errno == ENOENT)
@@ -272,9 +269,7 @@ static bool pop(struct removal *r, int base)
     return true;
 }
 
-/* Removes NAME in PARENT with everything below. 0, also when it is not there; or -errno of the
- * first thing that would not go, after the rest has gone. */
-int remove_at(int parent, const char *name)
+int tree_remove(int parent, const char *name)
 {
     if (unlinkat(parent, name, 0) == 0 || errno == ENOENT)
         return 0;
@@ -303,44 +298,36 @@ int remove_at(int parent, const char *name)
     return -error;
 }
 
-/* The op: every PATH with everything below. The directory that holds PATH is found as usual, the
- * last component is not followed. */
+/* PATH's parent directory is found as usual; its last component is not followed. */
+static int remove_path(const char *text)
+{
+    char path[PATH_MAX];
+    size_t length = strnlen(text, sizeof path);
+    if (length == sizeof path)
+        return -ENAMETOOLONG;
+    memcpy(path, text, length + 1);
+    while (length > 1 && path[length - 1] == '/')
+        path[--length] = '\0';
+    char *slash = strrchr(path, '/');
+    const char *name = slash ? slash + 1 : path;
+    if (*name == '\0' || strcmp(name, ".") == 0 || strcmp(name, "..") == 0)
+        return -EINVAL; /* not the name of something in a directory */
+    const char *directory = slash == path ? "/" : slash ? path : ".";
+    if (slash && slash != path)
+        *slash = '\0';
+    cleanup_fd int parent = open_cloexec(directory, O_PATH | O_DIRECTORY, 0);
+    if (parent < 0)
+        return errno == ENOENT ? 0 : -errno;
+    return tree_remove(parent, name);
+}
+
 int op_remove(size_t n, char **paths)
 {
-    int failed = 0;
+    int result = 0;
     for (size_t i = 0; i < n; i++) {
-        char path[PATH_MAX];
-        size_t length = strnlen(paths[i], sizeof path);
-        if (length == sizeof path) {
-            report_failure(paths[i], ENAMETOOLONG, "Cannot remove it: the path is too long");
-            failed = -1;
-            continue;
-        }
-        memcpy(path, paths[i], length + 1);
-        while (length > 1 && path[length - 1] == '/')
-            path[--length] = '\0';
-        char *slash = strrchr(path, '/');
-        const char *name = slash ? slash + 1 : path;
-        if (*name == '\0' || strcmp(name, ".") == 0 || strcmp(name, "..") == 0) {
-            report_failure(paths[i], EINVAL, "Cannot remove it: it is not the name of something in a directory");
-            failed = -1;
-            continue;
-        }
-        const char *directory = ".";
-        if (slash == path)
-            directory = "/";
-        else if (slash) {
-            *slash = '\0';
-            directory = path;
-        }
-        int parent = open(directory, O_PATH | O_DIRECTORY | O_CLOEXEC);
-        int result = parent < 0 ? (errno == ENOENT ? 0 : -errno) : remove_at(parent, name);
-        if (parent >= 0)
-            close(parent);
-        if (result < 0) {
-            report_failure(paths[i], -result, "Cannot remove it completely");
-            failed = -1;
-        }
+        int removed = remove_path(paths[i]);
+        if (removed < 0)
+            result = fail(-removed, paths[i], "Cannot remove everything of");
     }
-    return failed;
+    return result;
 }

@@ -1,0 +1,574 @@
+/*
+ * `apply`: layer records (wasm/abi.h) from standard input become files below ROOT.
+ *
+ * Theory of operation. It runs inside the user namespace, with a range of ids or a single one. The
+ * records come from the layer engine, which has refused what is hostile already; they are checked
+ * again all the same, because a mistake there must not become an escape here. Every entry is made in
+ * its directory, by a descriptor, as a name that is never followed; a directory is found by apply_view.c,
+ * which resolves symbolic links inside ROOT. Later entries replace earlier ones, but a directory over a
+ * directory merges. A device node that cannot be made here is an empty file of mode 0, and a
+ * `deferred` event says what it stands for.
+ *
+ * Whiteouts speak of the layers below alone, wherever in this layer they come (OCI image layer
+ * specification): an entry of this layer survives its own whiteout, and a directory then becomes opaque.
+ *
+ * ROOT is expected to be new and ours. If anything fails it is half filled, and the caller removes it.
+ */
+#include "apply.h"
+
+#include <dirent.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <sys/sysmacros.h>
+#include <sys/xattr.h>
+#include <time.h>
+
+#include "tree.h"
+
+/*** Events ***/
+
+void apply_event_begin(struct buffer *text, const char *name)
+{
+    buffer_printf(text, "{\"event\":\"%s\",\"time\":\"%lld\"", name, (long long)now_nanoseconds(CLOCK_REALTIME));
+}
+
+void apply_event_path(struct buffer *text, const char *key, const char *path)
+{
+    buffer_printf(text, ",\"%s\":\"", key);
+    buffer_percent(text, path, strlen(path));
+    buffer_puts(text, "\"");
+}
+
+int apply_event_send(struct buffer *text)
+{
+    if (write_all(STDOUT_FILENO, text->data, text->length) < 0)
+        return fail(errno, NULL, "Cannot write events to standard output");
+    text->length = 0;
+    return 0;
+}
+
+/*** Reading and checking records ***/
+
+/* Relative, normalised, no way out; every component a name that a file system takes. */
+static bool path_is_normal(const char *path, size_t length)
+{
+    for (size_t start = 0; start <= length;) {
+        const char *slash = memchr(path + start, '/', length - start);
+        size_t end = slash ? (size_t)(slash - path) : length;
+        size_t size = end - start;
+        if (size == 0 || size > NAME_MAX || (size == 1 && path[start] == '.') ||
+            (size == 2 && path[start] == '.' && path[start + 1] == '.'))
+            return false;
+        start = end + 1;
+    }
+    return memchr(path, '\0', length) == NULL;
+}
+
+static const char *xattrs_wrong(const uint8_t *block, size_t length, unsigned count)
+{
+    for (unsigned i = 0; i < count; i++) {
+        uint32_t lengths[2];
+        if (length < sizeof lengths)
+            return "its extended attributes are cut off";
+        memcpy(lengths, block, sizeof lengths);
+        block += sizeof lengths;
+        length -= sizeof lengths;
+        if (lengths[0] == 0 || lengths[0] > XATTR_NAME_MAX || memchr(block, '\0', lengths[0] < length ? lengths[0] : length))
+            return "the name of an extended attribute is not valid";
+        if (lengths[0] > length || lengths[1] > length - lengths[0])
+            return "its extended attributes are cut off";
+        block += lengths[0] + lengths[1];
+        length -= lengths[0] + lengths[1];
+    }
+    return length == 0 ? NULL : "its extended attributes have another length than it says";
+}
+
+/* What is wrong with a record whose bytes are all there, or NULL. */
+static const char *record_wrong(const struct record *r, const char *path, const char *link, const uint8_t *xattrs)
+{
+    bool file = r->kind == RECORD_FILE, segment = r->kind == RECORD_SEGMENT;
+    if (r->kind < RECORD_DIRECTORY || r->kind > RECORD_END)
+        return "its kind is unknown";
+    if (r->flags & ~(unsigned)RECORD_FLAG_SPARSE || (r->flags && !file))
+        return "its flags are unknown";
+    if (r->reserved)
+        return "its reserved field is not zero";
+    if (r->mode > 07777)
+        return "its mode has more than permission bits";
+    if (r->mtime_nsec > 999999999)
+        return "its time has more than 999999999 nanoseconds";
+    if (r->path_length == 0) {
+        if (r->kind != RECORD_DIRECTORY && r->kind != RECORD_OPAQUE && r->kind != RECORD_END && !segment)
+            return "its path is empty";
+    } else if (!path_is_normal(path, r->path_length))
+        return "its path is not a normal path below the root";
+    if (r->xattr_length && r->kind > RECORD_FIFO)
+        return "it is no file but has extended attributes";
+    if (r->kind == RECORD_HARDLINK) {
+        if (!path_is_normal(link, r->link_length))
+            return "its link is not a normal path below the root";
+    } else if (r->kind == RECORD_SYMLINK) {
+        if (r->link_length == 0 || memchr(link, '\0', r->link_length))
+            return "its link is empty or has a NUL byte";
+    } else if (r->link_length)
+        return "it is no link but has a target";
+    if (file && (r->flags & RECORD_FLAG_SPARSE ? r->data != 0 : r->data != r->size))
+        return "its content has another length than its size";
+    if (!file && !segment && r->data)
+        return "it has content but is no file";
+    if ((file || segment) && (r->size > INT64_MAX || r->data > INT64_MAX || r->offset > INT64_MAX - r->data))
+        return "its size is beyond what a file can have";
+    return xattrs_wrong(xattrs, r->xattr_length, r->xattr_count);
+}
+
+static int refuse(const struct apply *a, const char *path, const char *why)
+{
+    return fail(0, path, "Cannot apply record %llu of the layer: %s", (unsigned long long)a->records, why);
+}
+
+static int read_failed(void)
+{
+    if (errno == ENODATA)
+        return fail(0, NULL, "Cannot apply the layer: the stream was cut off");
+    return fail(errno, NULL, "Cannot read the layer from standard input");
+}
+
+static int read_entry(struct apply *a, struct entry *entry)
+{
+    struct record *r = &entry->record;
+    a->records++;
+    const uint8_t *bytes = input_peek(&a->in, RECORD_HEADER_SIZE);
+    if (!bytes)
+        return read_failed();
+    memcpy(r, bytes, sizeof *r);
+    if (r->length < RECORD_HEADER_SIZE || r->length > RECORD_MAX ||
+        r->length != (uint64_t)RECORD_HEADER_SIZE + r->path_length + r->link_length + r->xattr_length)
+        return refuse(a, NULL, "its lengths do not agree");
+    if (r->path_length >= PATH_MAX || r->link_length >= PATH_MAX)
+        return refuse(a, NULL, "its path or link is longer than a path can be");
+    bytes = input_peek(&a->in, r->length);
+    if (!bytes)
+        return read_failed();
+    bytes += RECORD_HEADER_SIZE;
+    memcpy(a->path, bytes, r->path_length);
+    a->path[r->path_length] = '\0';
+    memcpy(a->link, bytes + r->path_length, r->link_length);
+    a->link[r->link_length] = '\0';
+    entry->path = a->path;
+    entry->link = a->link;
+    entry->xattrs = NULL;
+    const uint8_t *xattrs = bytes + r->path_length + r->link_length;
+    const char *wrong = record_wrong(r, a->path, a->link, xattrs);
+    if (wrong)
+        return refuse(a, a->path, wrong);
+    if (r->xattr_length) {
+        /* The content that follows may push the record out of the buffer. */
+        a->xattrs = xrealloc(a->xattrs, r->xattr_length);
+        memcpy(a->xattrs, xattrs, r->xattr_length);
+        entry->xattrs = a->xattrs;
+    }
+    input_skip(&a->in, r->length);
+    return 0;
+}
+
+/*** Directories above ***/
+
+static void parent_forget(struct apply *a)
+{
+    if (a->parent >= 0)
+        close(a->parent);
+    a->parent = -1;
+    a->parent_stale = false;
+}
+
+/* Finds or makes the directory of `path` and gives the entry's own canonical path. The descriptor
+ * belongs to the cache. Or -1 after fail(). */
+static int parent_of(struct apply *a, const char *path, const char **name, char canonical[PATH_MAX])
+{
+    const char *slash = strrchr(path, '/');
+    size_t length = slash ? (size_t)(slash - path) : 0;
+    *name = slash ? slash + 1 : path;
+    if (a->parent < 0 || a->parent_stale || strlen(a->parent_asked) != length || memcmp(a->parent_asked, path, length) != 0) {
+        parent_forget(a);
+        memcpy(a->parent_asked, path, length);
+        a->parent_asked[length] = '\0';
+        int fd = view_directory(a, a->parent_asked, a->parent_path, true);
+        if (fd < 0)
+            return fail(-fd, path, "Cannot make the directories above");
+        a->parent = fd;
+    }
+    if (path_join(canonical, a->parent_path, *name) < 0)
+        return fail(ENAMETOOLONG, path, "Cannot make the entry");
+    return a->parent;
+}
+
+int clear_way(struct apply *a, int parent, const char *name, const char *canonical)
+{
+    struct stat st;
+    if (fstatat(parent, name, &st, AT_SYMLINK_NOFOLLOW) != 0)
+        return errno == ENOENT ? 0 : -errno;
+    notes_forget(&a->notes, canonical, S_ISDIR(st.st_mode));
+    int result = tree_remove(parent, name);
+    /* The cached directory may lie below what went; PARENT itself does not, and stays usable. */
+    if (S_ISDIR(st.st_mode) || S_ISLNK(st.st_mode))
+        a->parent_stale = true;
+    return result;
+}
+
+/*** Making entries ***/
+
+static int make_file(struct apply *a, const struct entry *entry)
+{
+    const struct record *r = &entry->record;
+    const char *name;
+    char canonical[PATH_MAX];
+    int parent = parent_of(a, entry->path, &name, canonical);
+    if (parent < 0)
+        return -1;
+    const int flags = O_WRONLY | O_CREAT | O_EXCL | O_NOFOLLOW | O_CLOEXEC;
+    cleanup_fd int fd = openat(parent, name, flags, 0600);
+    if (fd < 0 && errno == EEXIST) {
+        int cleared = clear_way(a, parent, name, canonical);
+        if (cleared < 0)
+            return fail(-cleared, entry->path, "Cannot replace the earlier entry");
+        fd = openat(parent, name, flags, 0600);
+    }
+    if (fd < 0)
+        return fail(errno, entry->path, "Cannot make the file");
+    if (r->flags & RECORD_FLAG_SPARSE) {
+        a->sparse_entry = *entry;
+        a->sparse_xattrs = a->xattrs; /* the next record has its own */
+        a->xattrs = NULL;
+        memcpy(a->sparse_path, canonical, sizeof canonical);
+        a->sparse = steal_fd(&fd);
+        return 0;
+    }
+    bool reading;
+    int result = input_copy(&a->in, fd, r->data, &reading);
+    if (result < 0) {
+        errno = -result;
+        return reading ? read_failed() : fail(-result, entry->path, "Cannot write the file");
+    }
+    a->bytes += r->data;
+    result = attributes_set(a, fd, entry, canonical);
+    return result < 0 ? fail(-result, entry->path, "Cannot set the attributes of the file") : 0;
+}
+
+static int add_segment(struct apply *a, const struct entry *entry)
+{
+    const struct record *r = &entry->record;
+    if (a->sparse < 0)
+        return refuse(a, entry->path, "it is a segment, but no sparse file comes before it");
+    if (r->offset + r->data > a->sparse_entry.record.size)
+        return refuse(a, a->sparse_path, "its segment ends behind the end of the file");
+    if (lseek(a->sparse, (off_t)r->offset, SEEK_SET) < 0)
+        return fail(errno, a->sparse_path, "Cannot write the sparse file");
+    bool reading;
+    int result = input_copy(&a->in, a->sparse, r->data, &reading);
+    if (result < 0) {
+        errno = -result;
+        return reading ? read_failed() : fail(-result, a->sparse_path, "Cannot write the sparse file");
+    }
+    a->bytes += r->data;
+    return 0;
+}
+
+/* No more segments: the rest is a hole, and now the attributes can be set. */
+static int finish_sparse(struct apply *a)
+{
+    if (a->sparse < 0)
+        return 0;
+    cleanup_fd int fd = steal_fd(&a->sparse);
+    if (ftruncate(fd, (off_t)a->sparse_entry.record.size) != 0)
+        return fail(errno, a->sparse_path, "Cannot set the size of the sparse file");
+    int result = attributes_set(a, fd, &a->sparse_entry, a->sparse_path);
+    free(a->sparse_xattrs);
+    a->sparse_xattrs = NULL;
+    return result < 0 ? fail(-result, a->sparse_path, "Cannot set the attributes of the sparse file") : 0;
+}
+
+/* 0: made; 1: made where something stood that hid the LOWERs, which must stay hidden; 2: was there; or -errno. */
+static int make_one_directory(struct apply *a, int parent, const char *name, const char *canonical)
+{
+    struct stat st;
+    if (mkdirat(parent, name, 0700) == 0)
+        return 0;
+    if (errno != EEXIST || fstatat(parent, name, &st, AT_SYMLINK_NOFOLLOW) != 0)
+        return -errno;
+    if (S_ISDIR(st.st_mode))
+        return 2;
+    int cleared = clear_way(a, parent, name, canonical);
+    if (cleared < 0)
+        return cleared;
+    return mkdirat(parent, name, 0700) == 0 ? 1 : -errno;
+}
+
+static int make_directory(struct apply *a, const struct entry *entry)
+{
+    if (*entry->path == '\0') {
+        a->root_seen = true;
+        int result = attributes_set(a, a->root, entry, "");
+        return result < 0 ? fail(-result, a->root_name, "Cannot set the attributes of the root directory") : 0;
+    }
+    const char *name;
+    char canonical[PATH_MAX];
+    int parent = parent_of(a, entry->path, &name, canonical);
+    if (parent < 0)
+        return -1;
+    int made = make_one_directory(a, parent, name, canonical);
+    cleanup_fd int fd = made < 0 ? made : tree_open(parent, name, O_RDONLY | O_DIRECTORY);
+    int result = fd < 0 ? fd : made == 1 ? opaque_set(a, fd) : 0;
+    if (result < 0)
+        return fail(-result, entry->path, "Cannot make the directory");
+    result = attributes_set(a, fd, entry, canonical);
+    return result < 0 ? fail(-result, entry->path, "Cannot set the attributes of the directory") : 0;
+}
+
+/* Symbolic links and special files. */
+static int make_node(int parent, const char *name, const struct entry *entry)
+{
+    const struct record *r = &entry->record;
+    mode_t type = r->kind == RECORD_FIFO ? S_IFIFO : r->kind == RECORD_BLOCK ? S_IFBLK : S_IFCHR;
+    int made = r->kind == RECORD_SYMLINK
+                   ? symlinkat(entry->link, parent, name)
+                   : mknodat(parent, name, type | r->mode, makedev(r->dev_major, r->dev_minor));
+    return made == 0 ? 0 : -errno;
+}
+
+static int make_stand_in(int parent, const char *name)
+{
+    int fd = openat(parent, name, O_WRONLY | O_CREAT | O_EXCL | O_NOFOLLOW | O_CLOEXEC, 0);
+    if (fd < 0)
+        return -errno;
+    close(fd);
+    return 0;
+}
+
+static int make_special(struct apply *a, const struct entry *entry)
+{
+    const struct record *r = &entry->record;
+    const char *name;
+    char canonical[PATH_MAX];
+    int parent = parent_of(a, entry->path, &name, canonical);
+    if (parent < 0)
+        return -1;
+    bool device = r->kind == RECORD_CHARACTER || r->kind == RECORD_BLOCK;
+    /* A device 0:0 in an archive would become a whiteout and hide another layer's file. */
+    bool stands_in = r->kind == RECORD_CHARACTER && r->dev_major == 0 && r->dev_minor == 0;
+    for (int attempt = 0;; attempt++) {
+        int made = stands_in ? make_stand_in(parent, name) : make_node(parent, name, entry);
+        if (made == 0)
+            break;
+        if (made == -EEXIST && attempt < 2) {
+            int cleared = clear_way(a, parent, name, canonical);
+            if (cleared < 0)
+                return fail(-cleared, entry->path, "Cannot replace the earlier entry");
+        } else if (device && !stands_in && made != -EEXIST && made != -ENOSPC)
+            stands_in = true;
+        else
+            return fail(-made, entry->path, "Cannot make the entry");
+    }
+    if (stands_in) {
+        /* Owner and time as far as they go; the event has what is true. */
+        struct entry stand_in = *entry;
+        stand_in.record.mode = 0;
+        int result = attributes_set_at(a, parent, name, &stand_in, canonical);
+        if (result < 0)
+            return fail(-result, entry->path, "Cannot set the attributes of the entry");
+        attributes_defer(a, r, canonical);
+        return 0;
+    }
+    int result = attributes_set_at(a, parent, name, entry, canonical);
+    return result < 0 ? fail(-result, entry->path, "Cannot set the attributes of the entry") : 0;
+}
+
+static int make_hard_link(struct apply *a, const struct entry *entry)
+{
+    const char *name;
+    char canonical[PATH_MAX];
+    int parent = parent_of(a, entry->path, &name, canonical);
+    return parent < 0 ? -1 : hard_link_make(a, parent, name, canonical, entry);
+}
+
+/*** Whiteouts ***/
+
+static int make_opaque(struct apply *a, int directory, const char *canonical)
+{
+    int result = whiteouts_purge(a, canonical);
+    return result < 0 ? result : opaque_set(a, directory);
+}
+
+/* The layers below lose PATH; what this layer itself has there stays. */
+static int make_whiteout(struct apply *a, const char *path)
+{
+    const char *name;
+    char canonical[PATH_MAX];
+    struct stat st;
+    if (a->lower_count > 0) {
+        /* Nothing there to hide: a whiteout would only be seen as a strange file. */
+        char above[PATH_MAX];
+        snprintf(above, sizeof above, "%s", path);
+        char *slash = strrchr(above, '/');
+        *(slash ? slash : above) = '\0';
+        int result = view_directory(a, above, canonical, false);
+        if (result == 0) {
+            char directory[PATH_MAX];
+            memcpy(directory, canonical, sizeof directory);
+            result = path_join(canonical, directory, slash ? path + (slash - above) + 1 : path);
+        }
+        cleanup_fd int lower = result < 0 ? result : view_lower(a, canonical, &st);
+        if (lower == -ENOENT || lower == -ENOTDIR)
+            return 0;
+        if (lower < 0)
+            return fail(-lower, path, "Cannot find what the whiteout hides");
+    }
+    int parent = parent_of(a, path, &name, canonical);
+    if (parent < 0)
+        return -1;
+    int result = 0;
+    if (fstatat(parent, name, &st, AT_SYMLINK_NOFOLLOW) != 0)
+        result = errno == ENOENT ? whiteout_make(a, parent, name) : -errno;
+    else if (S_ISDIR(st.st_mode)) {
+        cleanup_fd int directory = tree_open(parent, name, O_RDONLY | O_DIRECTORY);
+        result = directory < 0 ? directory : make_opaque(a, directory, canonical);
+    }
+    return result < 0 ? fail(-result, path, "Cannot make the whiteout") : 0;
+}
+
+/* Overlay does not look at a mark on a layer's root, so what the LOWERs have there is hidden name by name. */
+static int make_root_opaque(struct apply *a)
+{
+    int result = 0;
+    for (size_t i = 0; i < a->lower_count && result == 0; i++) {
+        int fd = openat(a->lowers[i], ".", O_RDONLY | O_DIRECTORY | O_CLOEXEC);
+        DIR *directory = fd < 0 ? NULL : fdopendir(fd);
+        if (!directory)
+            return fail(errno, NULL, "Cannot list the root of the layer below");
+        const struct dirent *entry;
+        while (result == 0 && (entry = readdir(directory)))
+            if (strcmp(entry->d_name, ".") != 0 && strcmp(entry->d_name, "..") != 0)
+                result = make_whiteout(a, entry->d_name);
+        closedir(directory);
+    }
+    return result;
+}
+
+static int make_directory_opaque(struct apply *a, const char *path)
+{
+    if (*path == '\0')
+        return make_root_opaque(a);
+    char canonical[PATH_MAX];
+    /* The marker's directory is one that later entries go into: made like any parent. */
+    cleanup_fd int way = view_directory(a, path, canonical, true);
+    cleanup_fd int directory = way < 0 ? way : tree_open(a->root, canonical, O_RDONLY | O_DIRECTORY);
+    int result = directory < 0 ? directory : make_opaque(a, directory, canonical);
+    return result < 0 ? fail(-result, path, "Cannot make the directory opaque") : 0;
+}
+
+/*** The whole ***/
+
+static int apply_entry(struct apply *a, const struct entry *entry)
+{
+    if (entry->record.kind == RECORD_SEGMENT)
+        return add_segment(a, entry);
+    if (finish_sparse(a) < 0)
+        return -1;
+    a->entries += entry->record.kind != RECORD_END;
+    switch ((enum record_kind)entry->record.kind) {
+    case RECORD_DIRECTORY:
+        return make_directory(a, entry);
+    case RECORD_FILE:
+        return make_file(a, entry);
+    case RECORD_SYMLINK:
+    case RECORD_CHARACTER:
+    case RECORD_BLOCK:
+    case RECORD_FIFO:
+        return make_special(a, entry);
+    case RECORD_HARDLINK:
+        return make_hard_link(a, entry);
+    case RECORD_WHITEOUT:
+        return make_whiteout(a, entry->path);
+    case RECORD_OPAQUE:
+        return make_directory_opaque(a, entry->path);
+    case RECORD_SEGMENT:
+    case RECORD_END:
+        break;
+    }
+    return 0;
+}
+
+/* A layer without an entry for the root still shows its root's mode on top of the others. */
+static int finish_root(struct apply *a)
+{
+    if (a->root_seen)
+        return 0;
+    struct entry entry = {.record = {.kind = RECORD_DIRECTORY, .mode = 0755}, .path = "", .link = ""};
+    uint8_t *memory = NULL;
+    struct stat st;
+    int result = 0;
+    if (a->lower_count > 0)
+        result = fstat(a->lowers[0], &st) != 0 ? -errno : attributes_read(a->lowers[0], &st, &entry, &memory);
+    if (result == 0)
+        result = attributes_set(a, a->root, &entry, "");
+    free(memory);
+    return result < 0 ? fail(-result, a->root_name, "Cannot set the attributes of the root directory") : 0;
+}
+
+static int apply_all(struct apply *a)
+{
+    struct entry entry;
+    do {
+        if (read_entry(a, &entry) < 0 || apply_entry(a, &entry) < 0)
+            return -1;
+    } while (entry.record.kind != RECORD_END);
+    if (finish_root(a) < 0 || attributes_finish(a) < 0)
+        return -1;
+    struct buffer text = {0};
+    apply_event_begin(&text, "applied");
+    buffer_printf(&text, ",\"entries\":%llu,\"bytes\":%llu}\n", (unsigned long long)a->entries,
+                  (unsigned long long)a->bytes);
+    int sent = apply_event_send(&text);
+    buffer_free(&text);
+    return sent;
+}
+
+static int open_directories(struct apply *a, const char *root, size_t nlowers, char **lowers)
+{
+    a->root = open_cloexec(root, O_RDONLY | O_DIRECTORY, 0);
+    if (a->root < 0)
+        return fail(errno, root, "Cannot open the directory for the layer");
+    a->lowers = xcalloc(nlowers, sizeof *a->lowers);
+    for (size_t i = 0; i < nlowers; i++) {
+        a->lowers[i] = open_cloexec(lowers[i], O_RDONLY | O_DIRECTORY, 0);
+        if (a->lowers[i] < 0)
+            return fail(errno, lowers[i], "Cannot open the layer below");
+        a->lower_count++;
+    }
+    int opened = input_open(&a->in, STDIN_FILENO);
+    return opened < 0 ? fail(-opened, NULL, "Cannot read the layer from standard input") : 0;
+}
+
+int op_apply(const char *root, size_t nlowers, char **lowers)
+{
+    struct apply *a = xcalloc(1, sizeof *a);
+    *a = (struct apply){.root_name = root, .root = -1, .parent = -1, .sparse = -1};
+    mode_t mask = umask(0);
+    int result = open_directories(a, root, nlowers, lowers);
+    if (result == 0)
+        result = apply_all(a);
+    umask(mask);
+
+    parent_forget(a);
+    cleanup_fd_function(&a->sparse);
+    cleanup_fd_function(&a->root);
+    for (size_t i = 0; i < a->lower_count; i++)
+        close(a->lowers[i]);
+    free(a->lowers);
+    free(a->xattrs);
+    free(a->sparse_xattrs);
+    input_close(&a->in);
+    notes_free(&a->notes);
+    free(a);
+    return result;
+}

@@ -1,0 +1,22 @@
+/* Directory trees that somebody hostile may have filled: apply*.c and remove.c stand on these. */
+#ifndef TSBOX_TREE_H
+#define TSBOX_TREE_H
+
+#include <stdbool.h>
+#include <stddef.h>
+#include <sys/stat.h>
+
+/* Tests set this: behave as on Linux < 5.6, where openat2 answers ENOSYS. */
+extern bool tree_without_openat2;
+
+/* Opens PATH (relative, normalised; "" is the directory itself) without following any symbolic
+ * link and without leaving DIRECTORY. A descriptor or -errno; O_CLOEXEC is added. */
+int tree_open(int directory, const char *path, int flags);
+/* The same for one name, which must not be a mount point: -EXDEV. */
+int tree_open_same_mount(int directory, const char *name, int flags);
+
+/* Removes NAME in PARENT with everything below. 0, also when it is not there; or -errno of the
+ * first thing that would not go, after the rest has gone. */
+int tree_remove(int parent, const char *name);
+
+#endif
