@@ -76,13 +76,8 @@ static int mount_new(struct run *run, const struct op *op, const char *type, con
     cleanup_fd int mounted = new_filesystem(type, options, flags, path);
     if (mounted < 0)
         return is_optional(op) ? 0 : -1;
-    if (attach(mounted, target) < 0)
+    if (attach_in_root(run, &mounted, target, path) < 0)
         return is_optional(op) ? 0 : fail(errno, path, "Cannot attach %s", type);
-    if (!path[strspn(path, "/")]) {
-        /* mounted on the root itself: what comes next belongs on top of it */
-        close(run->root);
-        run->root = steal_fd(&mounted);
-    }
     return 0;
 }
 
@@ -207,9 +202,11 @@ static int mount_overlay_with_options(const struct op *op, int target)
     return result;
 }
 
-/* EINVAL says both "unknown option" and "no such combination"; only the first line of the log
- * tells them apart, and trying the other way costs nothing where mounting fails anyway. */
-static int mount_overlay(const struct op *op, int target)
+/* `run` NULL: the target is a path of the host's, not one in the new root.
+ *
+ * EINVAL says both "unknown option" and "cannot be combined": the older way is tried then, which costs
+ * nothing where mounting fails anyway. */
+static int mount_overlay(struct run *run, const struct op *op, int target)
 {
     cleanup_fd int context = fsopen("overlay", FSOPEN_CLOEXEC);
     if (context < 0)
@@ -232,7 +229,7 @@ static int mount_overlay(const struct op *op, int target)
     cleanup_fd int mounted = fsmount(context, FSMOUNT_CLOEXEC, (unsigned)attributes(op->flags));
     if (mounted < 0)
         return fail_with_log(context, errno, op->texts[0], "overlay");
-    if (attach(mounted, target) < 0)
+    if (attach_in_root(run, &mounted, target, run ? op->texts[0] : NULL) < 0)
         return fail(errno, op->texts[0], "Cannot attach the overlay");
     return 0;
 }
@@ -243,7 +240,7 @@ int op_overlay(struct run *run, const struct op *op)
     cleanup_fd int target = open_cloexec(op->texts[0], O_PATH | O_DIRECTORY, 0);
     if (target < 0)
         return fail(errno, op->texts[0], "Cannot find the overlay's mount point");
-    return mount_overlay(op, target);
+    return mount_overlay(NULL, op, target);
 }
 
 int op_overlay_at(struct run *run, const struct op *op)
@@ -253,5 +250,5 @@ int op_overlay_at(struct run *run, const struct op *op)
         op->flags & FLAG_MAKE ? make_mount_point(run->root, path, true) : resolve_in_root(run->root, path);
     if (target < 0)
         return fail(errno, path, "Cannot find the overlay's mount point");
-    return mount_overlay(op, target);
+    return mount_overlay(run, op, target);
 }

@@ -327,6 +327,8 @@ int make_mount_point(int root, const char *path, bool directory);
 int new_filesystem(const char *type, const char *options, unsigned flags, const char *path);
 /* Put a detached mount on what `target` names. */
 int attach(int mounted, int target);
+/* The same for a DEST; a mount on "/" itself becomes the new root, so that later ones lie on it. */
+int attach_in_root(struct run *run, int *mounted, int target, const char *path);
 /* May the failure that errno tells be ignored, because the op says `optional`? */
 bool is_optional(const struct op *op);
 int op_private_mounts(struct run *run, const struct op *op);

@@ -60,14 +60,22 @@ int init_prepare(struct run *run)
     return run->init_program < 0 ? fail(errno, NULL, "Cannot prepare the program of pid 1") : 0;
 }
 
+static int set_capabilities(uint32_t low, uint32_t high, uint32_t inheritable)
+{
+    struct __user_cap_header_struct header = {.version = _LINUX_CAPABILITY_VERSION_3};
+    struct __user_cap_data_struct data[2] = {{low, low, inheritable}, {high, high, 0}};
+    return (int)syscall(SYS_capset, &header, data);
+}
+
 /* Where the namespace's root is not this process's user, exec would drop all capabilities, and pid 1
- * could not signal a program of another user: an ambient CAP_KILL survives. */
+ * could not signal a program of another user: an ambient CAP_KILL survives. The other sets stay as
+ * they are: a process that gains by exec loses its parent-death signal (prctl(2)). */
 static void keep_kill_capability(void)
 {
     struct __user_cap_header_struct header = {.version = _LINUX_CAPABILITY_VERSION_3};
-    uint32_t kill = 1u << CAP_KILL;
-    struct __user_cap_data_struct data[2] = {{kill, kill, kill}, {0, 0, 0}};
-    if (syscall(SYS_capset, &header, data) == 0)
+    struct __user_cap_data_struct now[2];
+    if (syscall(SYS_capget, &header, now) == 0 &&
+        set_capabilities(now[0].permitted, now[1].permitted, now[0].inheritable | 1u << CAP_KILL) == 0)
         prctl(PR_CAP_AMBIENT, PR_CAP_AMBIENT_RAISE, CAP_KILL, 0, 0);
 }
 
@@ -105,7 +113,7 @@ void init_main(char *word)
     sigprocmask(SIG_SETMASK, &all, NULL);
     prctl(PR_SET_DUMPABLE, 0, 0, 0, 0);
     prctl(PR_SET_NAME, "init", 0, 0, 0);
-    keep_kill_capability();
+    set_capabilities(1u << CAP_KILL, 0, 0);
     memset(word, 0, strlen(word));
 
     for (;;) {

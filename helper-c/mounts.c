@@ -31,6 +31,17 @@ int attach(int mounted, int target)
     return move_mount(mounted, "", target, "", MOVE_MOUNT_F_EMPTY_PATH | MOVE_MOUNT_T_EMPTY_PATH);
 }
 
+int attach_in_root(struct run *run, int *mounted, int target, const char *path)
+{
+    if (attach(*mounted, target) < 0)
+        return -1;
+    if (path && !path[strspn(path, "/")]) {
+        close(run->root);
+        run->root = steal_fd(mounted);
+    }
+    return 0;
+}
+
 static bool is_mount_root(int fd)
 {
     struct statx status;
@@ -195,9 +206,10 @@ int op_bind(struct run *run, const struct op *op)
     if ((op->flags & (FLAG_PRIVATE | FLAG_SLAVE | FLAG_SHARED | FLAG_RPRIVATE | FLAG_RSLAVE | FLAG_RSHARED)) &&
         set_propagation(tree, op->flags) < 0)
         return fail(errno, path, "Cannot set the mount's propagation");
-    if (attach(tree, target) < 0)
+    int mounted = tree;
+    if (attach_in_root(run, &tree, target, path) < 0)
         return is_optional(op) ? 0 : fail(errno, path, "Cannot mount");
-    if (late && remount_attached(tree, wanted, recursive) < 0)
+    if (late && remount_attached(mounted, wanted, recursive) < 0)
         return fail(errno, path, "Cannot set the mount's flags");
     return 0;
 }
