@@ -1,0 +1,278 @@
+/**
+ * The benchmarks of `make bench`: tsbox beside its peers, interleaved, medians and the ratio to a named base. A contestant whose
+ * first run fails is named and left out, never silently timed. Started by scripts/bench.sh.
+ */
+import { type ChildProcess, execFileSync, spawn, spawnSync } from "node:child_process";
+import { existsSync, mkdirSync, readFileSync, statSync, writeFileSync } from "node:fs";
+import { join, resolve } from "node:path";
+
+const work = process.env.BENCH_WORK as string;
+const cache = process.env.BENCH_CACHE as string;
+const runs = Number(process.env.BENCH_RUNS) || 20;
+const top = resolve(import.meta.dirname, "..");
+const tsbox = join(top, "dist/tsbox");
+const rootfs = join(work, "rootfs");
+const port = 20000 + (process.pid % 20000);
+const started: ChildProcess[] = [];
+
+interface Contestant {
+  name: string;
+  argv: string[];
+  /** Runs before each timed run. */
+  before?: string[];
+}
+
+const has = (program: string) => spawnSync("sh", ["-c", `command -v ${program}`]).status === 0;
+const sh = (script: string) =>
+  execFileSync("bash", ["-ec", script], { cwd: work, encoding: "utf8", stdio: ["ignore", "pipe", "pipe"] });
+const median = (values: number[]) => [...values].sort((a, b) => a - b)[Math.floor(values.length / 2)] ?? Number.NaN;
+
+function timed(argv: string[]): number {
+  const start = process.hrtime.bigint();
+  const result = spawnSync(argv[0] as string, argv.slice(1), { cwd: work, stdio: ["ignore", "ignore", "pipe"] });
+  if (result.status !== 0)
+    throw new Error(`${argv.join(" ")}: ${result.status} ${result.stderr?.toString().slice(-300)}`);
+  return Number(process.hrtime.bigint() - start) / 1e6;
+}
+
+/** Runs the contestants in turn, so that a slow moment of the machine falls on all of them. */
+function compare(title: string, contestants: Contestant[], base: string, rounds = runs): void {
+  const ready = contestants.filter(({ name, argv, before }) => {
+    try {
+      if (before) timed(before);
+      timed(argv);
+      return true;
+    } catch (error) {
+      console.error(`  left out: ${name}: ${(error as Error).message}`);
+      return false;
+    }
+  });
+  const samples = new Map(ready.map(({ name }) => [name, [] as number[]]));
+  for (let round = 0; round < rounds; round++) {
+    for (let i = 0; i < ready.length; i++) {
+      const { name, argv, before } = ready[(i + round) % ready.length] as Contestant;
+      if (before) timed(before);
+      samples.get(name)?.push(timed(argv));
+    }
+  }
+  table(title, "ms", samples, base);
+}
+
+function table(title: string, unit: string, samples: Map<string, number[]>, base: string): void {
+  const reference = median(samples.get(base) ?? []);
+  console.log(`\n== ${title}`);
+  console.log(
+    `${"contestant".padEnd(28)} ${"n".padStart(4)} ${`median ${unit}`.padStart(14)} ${"p10".padStart(9)} ${"p90".padStart(9)}   x ${base}`,
+  );
+  for (const [name, values] of samples) {
+    const sorted = [...values].sort((a, b) => a - b);
+    const at = (p: number) => (sorted[Math.floor((sorted.length - 1) * p)] ?? Number.NaN).toFixed(2);
+    const ratio = (median(values) / reference).toFixed(2);
+    console.log(
+      `${name.padEnd(28)} ${String(values.length).padStart(4)} ${median(values).toFixed(2).padStart(14)} ${at(0.1).padStart(9)} ${at(0.9).padStart(9)}   ${ratio}`,
+    );
+  }
+}
+
+const bwrap = [
+  "bwrap",
+  "--unshare-all",
+  "--die-with-parent",
+  "--ro-bind",
+  rootfs,
+  "/",
+  "--proc",
+  "/proc",
+  "--dev",
+  "/dev",
+  "--tmpfs",
+  "/tmp",
+  "/bin/true",
+];
+const podman = (...words: string[]) => ["podman", "--runtime", "crun", ...words];
+
+function prepareRootfs(): void {
+  if (existsSync(join(rootfs, "bin/true"))) return;
+  mkdirSync(rootfs, { recursive: true });
+  sh(
+    `${tsbox} run --rm base tar -C / -c bin etc root tmp usr var | tar -x -C rootfs; mkdir -p rootfs/proc rootfs/dev rootfs/sys`,
+  );
+  if (has("podman")) sh("tar -C rootfs -c . | podman import - localhost/bench >/dev/null");
+}
+
+function start(): void {
+  prepareRootfs();
+  compare(
+    "start of `true`, network none",
+    [
+      { name: "node -e 0 (floor)", argv: ["node", "-e", "0"] },
+      { name: "tsbox run --rm", argv: [tsbox, "run", "--rm", "--network", "none", "base", "true"] },
+      { name: "bwrap", argv: bwrap },
+      ...(has("podman")
+        ? [{ name: "podman run --rm", argv: podman("run", "--rm", "--network", "none", "localhost/bench", "true") }]
+        : []),
+    ],
+    "node -e 0 (floor)",
+  );
+}
+
+function exec(): void {
+  prepareRootfs();
+  sh(`${tsbox} run -d --replace --name bench base sleep 600`);
+  if (has("podman"))
+    sh("podman --runtime crun run -d --replace --name bench --network none localhost/bench sleep 600 || true");
+  compare(
+    "exec `true` in a running container",
+    [
+      { name: "node -e 0 (floor)", argv: ["node", "-e", "0"] },
+      { name: "tsbox exec", argv: [tsbox, "exec", "bench", "true"] },
+      ...(has("podman") ? [{ name: "podman exec", argv: podman("exec", "bench", "true") }] : []),
+    ],
+    "node -e 0 (floor)",
+  );
+  sh(`${tsbox} rm -f bench; podman rm -f -t 0 bench >/dev/null 2>&1 || true`);
+}
+
+/** Containers a second from one script, one after the other and several at once. */
+async function script(): Promise<void> {
+  prepareRootfs();
+  const { sandbox } = (await import(join(top, "dist/index.mjs"))) as typeof import("../runner/index.ts");
+  await using box = await sandbox({ image: "base" });
+  const ours = async () => {
+    const { exitCode } = await box.run(["true"]);
+    if (exitCode !== 0) throw new Error(`true ended with ${exitCode}`);
+  };
+  const theirs = () =>
+    new Promise<void>((done, fail) => {
+      const child = spawn(bwrap[0] as string, bwrap.slice(1), { stdio: ["ignore", "pipe", "pipe"] });
+      child.stdout.resume();
+      child.stderr.resume();
+      child.on("error", fail).on("close", (code) => (code === 0 ? done() : fail(new Error(`bwrap: ${code}`))));
+    });
+  for (const atOnce of [1, 2, 8]) {
+    const samples = new Map<string, number[]>([
+      ["tsbox (box.run)", []],
+      ...(has("bwrap") ? [["bwrap", []] as [string, number[]]] : []),
+    ]);
+    for (let block = 0; block < 6; block++) {
+      for (const name of samples.keys()) {
+        let left = 50;
+        const begin = performance.now();
+        await Promise.all(
+          Array.from({ length: atOnce }, async () => {
+            while (left-- > 0) await (name === "bwrap" ? theirs() : ours());
+          }),
+        );
+        // the first block warms caches up
+        if (block > 0) samples.get(name)?.push(50_000 / (performance.now() - begin));
+      }
+    }
+    table(`sandboxes a second from one script, ${atOnce} at once`, "1/s", samples, "bwrap");
+  }
+}
+
+async function registry(): Promise<string> {
+  const address = `127.0.0.1:${port}`;
+  const config = join(work, "registry.yml");
+  writeFileSync(
+    config,
+    `version: 0.1\nlog: {level: error}\nstorage: {filesystem: {rootdirectory: ${work}/registry}}\nhttp: {addr: "${address}"}\n`,
+  );
+  started.push(spawn("docker-registry", ["serve", config], { stdio: "ignore" }));
+  for (let round = 0; round < 50; round++) {
+    if (spawnSync("curl", ["-fsS", `http://${address}/v2/`], { stdio: "ignore" }).status === 0) return address;
+    await new Promise((done) => setTimeout(done, 100));
+  }
+  throw new Error("docker-registry did not start");
+}
+
+/** A Debian root of 170 MB, made once: mmdebstrap takes a minute. */
+function debianTar(): string {
+  const tar = join(cache, "debian.tar");
+  if (!existsSync(tar)) throw new Error(`make it first: mmdebstrap --variant=minbase bookworm ${tar}`);
+  return tar;
+}
+
+async function pull(): Promise<void> {
+  const address = await registry();
+  const tar = debianTar();
+  const image = `${address}/debian:latest`;
+  sh(
+    `${tsbox} import ${tar} debian:bench >/dev/null; ${tsbox} save --format oci-archive -o debian-oci.tar debian:bench`,
+  );
+  sh(`skopeo copy -q --dest-tls-verify=false --dest-compress-format gzip oci-archive:debian-oci.tar docker://${image}`);
+  const clean = (folder: string) => [tsbox, "unshare", "rm", "-rf", join(work, folder)];
+  const store = ["--root", join(work, "p"), "--runroot", join(work, "pr"), "--storage-driver", "overlay"];
+  const blobs = JSON.parse(sh(`skopeo inspect --raw --tls-verify=false docker://${image}`)) as {
+    layers: { digest: string }[];
+  };
+  const urls = blobs.layers.map(({ digest }) => `http://${address}/v2/debian/blobs/${digest}`).join(" ");
+  sh(`curl -fsS ${urls} > layer.gz`);
+  compare(
+    `pull of a Debian layer (${Math.round(statSync(tar).size / 1e6)} MB, ${Math.round(statSync(join(work, "layer.gz")).size / 1e6)} MB gzipped) from a registry on the loopback`,
+    [
+      { name: "gzip -dc (floor)", argv: ["sh", "-c", "gzip -dc layer.gz > /dev/null"] },
+      { name: "tsbox pull", argv: [tsbox, "--root", join(work, "t"), "pull", "-q", image], before: clean("t") },
+      ...(has("podman")
+        ? [
+            {
+              name: "podman pull",
+              argv: podman(...store, "pull", "-q", "--tls-verify=false", image),
+              before: clean("p"),
+            },
+          ]
+        : []),
+      ...(has("umoci")
+        ? [
+            {
+              name: "skopeo + umoci unpack",
+              argv: [
+                "sh",
+                "-c",
+                `skopeo copy -q --src-tls-verify=false docker://${image} oci:u:l && umoci unpack --rootless --image u:l ub`,
+              ],
+              before: ["sh", "-c", "chmod -R u+rwX ub 2>/dev/null; rm -rf u ub"],
+            },
+          ]
+        : []),
+    ],
+    "podman pull",
+    Math.max(3, Math.round(runs / 4)),
+  );
+}
+
+/** What stays beside a detached container, from /proc. */
+function memory(): void {
+  prepareRootfs();
+  const kib = (pid: number, key: string) =>
+    Number(new RegExp(`^${key}:\\s+(\\d+)`, "m").exec(readFileSync(`/proc/${pid}/smaps_rollup`, "utf8"))?.[1]);
+  const rss: [string, number[]][] = [];
+  sh(`${tsbox} run -d --replace --name bench base sleep 600`);
+  const monitor = Number(sh(`${tsbox} inspect --format '{{.State.MonitorPid}}' bench`));
+  rss.push(["tsbox monitor RSS", [kib(monitor, "Rss")]], ["tsbox monitor PSS", [kib(monitor, "Pss")]]);
+  sh(`${tsbox} rm -f bench`);
+  if (has("podman")) {
+    sh("podman --runtime crun run -d --replace --name bench --network none localhost/bench sleep 600");
+    const conmon = Number(sh("cat $(podman inspect --format '{{.ConmonPidFile}}' bench)"));
+    rss.push(["podman conmon RSS", [kib(conmon, "Rss")]], ["podman conmon PSS", [kib(conmon, "Pss")]]);
+    sh("podman rm -f -t 0 bench");
+  }
+  table("what supervises a detached container", "KiB", new Map(rss), "podman conmon RSS");
+}
+
+const groups: Record<string, () => void | Promise<void>> = { start, exec, script, pull, memory };
+const asked = process.argv.slice(2);
+for (const name of asked) if (!groups[name]) throw new Error(`no group "${name}": ${Object.keys(groups).join(", ")}`);
+try {
+  for (const [name, group] of Object.entries(groups)) {
+    if (asked.length > 0 && !asked.includes(name)) continue;
+    try {
+      await group();
+    } catch (error) {
+      console.error(`\n== ${name}: ${(error as Error).message}`);
+      process.exitCode = 1;
+    }
+  }
+} finally {
+  for (const child of started) child.kill();
+}
