@@ -8,6 +8,8 @@
 #include <string.h>
 #include <time.h>
 
+#define FLUSH_AT 4096
+
 /* Civil date from days since 1970 (proleptic Gregorian, years from March: the leap day comes last).
  * gmtime would bring the time zone code's memory into every monitor. */
 static void put_time(struct buffer *out, int64_t nanoseconds)
@@ -24,37 +26,38 @@ static void put_time(struct buffer *out, int64_t nanoseconds)
                   (int)(nanoseconds % 1000000000));
 }
 
-void log_format(struct buffer *out, int64_t nanoseconds, const char *name, const char *data, size_t length)
+/* `fd` not negative: write what has gathered whenever it is enough, so that many short lines do not
+ * grow the monitor. A full disk must not stop the container: errors are not reported. */
+static void put_lines(struct buffer *out, int fd, int64_t nanoseconds, const char *name, const char *data, size_t length)
 {
-    char head[64];
-    struct buffer time = {0};
-    put_time(&time, nanoseconds);
-    size_t head_length = time.length < sizeof head ? time.length : sizeof head;
-    memcpy(head, time.data, head_length);
-    buffer_free(&time);
+    struct buffer head = {0};
+    put_time(&head, nanoseconds);
+    buffer_printf(&head, " %s ", name);
     while (length > 0) {
         const char *newline = memchr(data, '\n', length);
         size_t line = newline ? (size_t)(newline - data) : length;
-        buffer_put(out, head, head_length);
-        buffer_put(out, " ", 1);
-        buffer_puts(out, name);
-        buffer_puts(out, newline ? " F " : " P ");
+        buffer_put(out, head.data, head.length);
+        buffer_put(out, newline ? "F " : "P ", 2);
         buffer_put(out, data, line);
         buffer_put(out, "\n", 1);
         line += newline != NULL;
         data += line;
         length -= line;
+        if (fd >= 0 && (out->length >= FLUSH_AT || length == 0)) {
+            write_all(fd, out->data, out->length);
+            out->length = 0;
+        }
     }
+    buffer_free(&head);
 }
 
-/* A full disk must not stop the container: errors are not reported. */
+void log_format(struct buffer *out, int64_t nanoseconds, const char *name, const char *data, size_t length)
+{
+    put_lines(out, -1, nanoseconds, name, data, length);
+}
+
 void log_write(int fd, const char *name, const char *data, size_t length)
 {
     static struct buffer text;
-    text.length = 0;
-    log_format(&text, now_nanoseconds(CLOCK_REALTIME), name, data, length);
-    write_all(fd, text.data, text.length);
-    /* Many short lines grow much: give that back. */
-    if (text.capacity > 4 * STREAM_SIZE)
-        buffer_free(&text);
+    put_lines(&text, fd, now_nanoseconds(CLOCK_REALTIME), name, data, length);
 }

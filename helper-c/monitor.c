@@ -22,6 +22,8 @@ void monitor_kill(struct monitor *monitor)
 {
     if (monitor->pidfd >= 0 && !monitor->exited)
         send_signal(monitor, SIGKILL);
+    else if (monitor->pidfd < 0 && monitor->starter > 0)
+        kill(monitor->starter, SIGKILL);
     monitor->killed = true;
 }
 
@@ -66,8 +68,6 @@ static bool ends_with_exec(const struct plan *plan)
     return strcmp(plan->ops[plan->op_count - 1].spec->name, "exec") == 0;
 }
 
-static void reap(struct monitor *monitor);
-
 static void child_closed(struct monitor *monitor, void (*executed)(struct monitor *monitor))
 {
     close(monitor->socket);
@@ -75,8 +75,10 @@ static void child_closed(struct monitor *monitor, void (*executed)(struct monito
     if (monitor->ready) {
         monitor->executed = true;
         executed(monitor);
+    } else if (monitor->killed) {
+        /* Ended on purpose during set-up; with `join` perhaps before there was a process inside. */
+        monitor->exited = monitor->pid == 0;
     } else if (ends_with_exec(&monitor->run->plan)) {
-        monitor->killed = true;
         die(0, NULL, "Cannot set up the container: its process ended before the program could be executed");
     }
 }
@@ -156,7 +158,7 @@ static void reap(struct monitor *monitor)
         return;
     monitor->exited = true;
     int status = monitor->status, signal = WIFSIGNALED(status) ? WTERMSIG(status) : 0;
-    if (!monitor->executed && (ends_with_exec(&monitor->run->plan) || status != 0))
+    if (!monitor->executed && ends_with_exec(&monitor->run->plan))
         return;
     event_begin("exited");
     event_number("code", signal ? EXIT_SIGNALLED + signal : WEXITSTATUS(status));
@@ -200,8 +202,8 @@ static void handle_stream(struct stream *stream, const struct pollfd *from, cons
         stream_read(stream);
 }
 
-/* After the end: pipes hold what was written last. Background processes that were joined to another
- * pid namespace's container may keep them open; what is not there now is not waited for. */
+/* After the end: pipes hold what was written last. Background processes of a joined program may keep
+ * them open; what is not there now is not waited for. */
 static bool drained(struct stream *stream)
 {
     while (can_read(stream) && stream_read(stream))

@@ -91,8 +91,6 @@ static void remove_leftovers(const struct plan *plan)
 static void end_child(void)
 {
     monitor_kill(&monitor);
-    if (monitor.starter > 0)
-        kill(monitor.starter, SIGKILL);
     if (monitor.pid > 0 && !monitor.exited)
         waitpid(monitor.pid, NULL, 0);
     if (monitor.starter > 0)
@@ -402,5 +400,7 @@ void run_plan(struct run *run)
     remove_leftovers(plan);
     if (monitor.stopped_by)
         _exit(EXIT_SIGNALLED + monitor.stopped_by);
+    if (monitor.killed && !monitor.pid)
+        _exit(EXIT_SIGNALLED + SIGKILL);
     _exit(signal ? EXIT_SIGNALLED + signal : WEXITSTATUS(status));
 }

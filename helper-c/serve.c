@@ -133,7 +133,7 @@ static char *arrange_descriptors(const struct request *request, size_t *length)
     return text;
 }
 
-_Noreturn static void run_request(const struct request *request)
+_Noreturn static void run_request(const struct request *request, pid_t server)
 {
     struct run run = RUN_INITIALIZER;
     size_t length;
@@ -141,6 +141,8 @@ _Noreturn static void run_request(const struct request *request)
     sigemptyset(&none);
     sigprocmask(SIG_SETMASK, &none, NULL);
     prctl(PR_SET_PDEATHSIG, SIGKILL, 0, 0, 0);
+    if (getppid() != server)
+        _exit(EXIT_TSBOX);
     char *text = arrange_descriptors(request, &length);
     if (!text)
         die(errno, NULL, "Cannot read the plan");
@@ -152,9 +154,9 @@ _Noreturn static void run_request(const struct request *request)
 
 static void start_run(const struct request *request)
 {
-    pid_t pid = request->count && find_descriptor(request, 'p') >= 0 ? fork() : -1;
+    pid_t server = getpid(), pid = request->count && find_descriptor(request, 'p') >= 0 ? fork() : -1;
     if (pid == 0)
-        run_request(request);
+        run_request(request, server);
     for (size_t i = 0; i < request->count; i++)
         close(request->fds[i]);
 }
