@@ -1,0 +1,91 @@
+import { existsSync, readFileSync } from "node:fs";
+import { dirname, join } from "node:path";
+import { fileURLToPath } from "node:url";
+import { WASI } from "@bjorn3/browser_wasi_shim";
+import { TsboxError } from "../base/error.ts";
+import { ABI_VERSION } from "./abi.ts";
+
+/** wasm/engine.h: every export, and nothing else. */
+export interface EngineExports {
+  memory: WebAssembly.Memory;
+  _initialize(): unknown;
+  engine_version(): number;
+  reader_new(flags: number): void;
+  reader_buffer(): number;
+  reader_want(): number;
+  reader_feed(n: number): number;
+  reader_next(): number;
+  reader_finish(passed: number): number;
+  reader_data_length(): number;
+  reader_offset(): number;
+  record_pointer(): number;
+  record_length(): number;
+  reader_error_pointer(): number;
+  reader_error_length(): number;
+  writer_buffer(): number;
+  writer_entry(n: number): number;
+  writer_pointer(): number;
+  writer_error_pointer(): number;
+  writer_error_length(): number;
+}
+
+/** An instance of the layer engine: one archive at a time. Its memory never grows, so the view stays valid. */
+export interface Engine {
+  exports: EngineExports;
+  memory: Uint8Array;
+}
+
+const FILE = "layers.wasm";
+
+/** Beside the bundle; or, when the sources are run as they are, in the checkout's dist/. */
+function locate(): string {
+  const override = process.env.TSBOX_WASM;
+  if (override) return override;
+  // A CommonJS bundle has no import.meta.url.
+  const here = import.meta.url ? dirname(fileURLToPath(import.meta.url)) : __dirname;
+  const candidates = [join(here, FILE), join(here, "..", FILE), join(here, "../../dist", FILE)];
+  const found = candidates.find((path) => existsSync(path));
+  if (found) return found;
+  throw new TsboxError(`Cannot load the layer engine: no file ${FILE} beside ${here}`, {
+    code: "ENGINE_MISSING",
+    hint: 'in a checkout, run "make"; an installed package is damaged: install it again',
+  });
+}
+
+let compiled: WebAssembly.Module | undefined;
+
+function compile(): WebAssembly.Module {
+  if (compiled) return compiled;
+  const path = locate();
+  try {
+    compiled = new WebAssembly.Module(readFileSync(path));
+  } catch (cause) {
+    throw new TsboxError(`Cannot load the layer engine from ${path}: ${(cause as Error).message}`, {
+      code: "ENGINE_MISSING",
+      cause,
+    });
+  }
+  return compiled;
+}
+
+export function newEngine(): Engine {
+  const module = compile();
+  // The module imports nothing; what it might import one day would find no files, no arguments, no environment.
+  const wasi = new WASI([], [], []);
+  const instance = new WebAssembly.Instance(module, { wasi_snapshot_preview1: wasi.wasiImport });
+  const exports = instance.exports as unknown as EngineExports;
+  wasi.initialize({ exports });
+  const version = exports.engine_version();
+  if (version !== ABI_VERSION) {
+    throw new TsboxError(
+      `Cannot use the layer engine: it speaks version ${version} of the records, expected ${ABI_VERSION}`,
+      { code: "ENGINE_VERSION", hint: 'in a checkout, run "make" again' },
+    );
+  }
+  return { exports, memory: new Uint8Array(exports.memory.buffer) };
+}
+
+/** Text that the engine wrote. */
+export function engineText(engine: Engine, pointer: number, length: number): string {
+  return Buffer.from(engine.memory.buffer, pointer, length).toString("utf8");
+}

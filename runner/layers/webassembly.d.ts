@@ -1,0 +1,13 @@
+/** As much of WebAssembly's types as engine.ts needs: the full ones come with TypeScript's "dom", which has no place here. */
+declare namespace WebAssembly {
+  class Module {
+    constructor(bytes: Uint8Array);
+  }
+  class Instance {
+    constructor(module: Module, imports: object);
+    readonly exports: object;
+  }
+  class Memory {
+    readonly buffer: ArrayBuffer;
+  }
+}
