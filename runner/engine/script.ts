@@ -1,8 +1,6 @@
-import type { Readable, Writable } from "node:stream";
 import { TsboxError } from "../base/error.ts";
-import { EVENTS_FD, type HelperRun, startHelper } from "../helper/client.ts";
+import { HelperServer } from "../helper/server.ts";
 import type { HelperEvent, Plan } from "../plan/types.ts";
-import { sendSignal } from "../sys/native.ts";
 import { createContainer } from "./create-container.ts";
 import type { Engine } from "./engine.ts";
 import { prepareExec } from "./exec.ts";
@@ -33,16 +31,22 @@ export interface RunResult {
 /** A container that lives as long as its script wants. */
 export interface StartedBox {
   id: string;
-  stop(): Promise<void>;
 }
 
-/** Resolves (and pulls) the image, so that later runs find it. */
-export async function prepareRoot(engine: Engine, options: RunOptions): Promise<void> {
-  await resolveRoot(engine, options, engine.identity(options.userns));
+/** Resolves (and pulls) the image, and starts the helper that all runs of a sandbox go through. */
+export async function startServer(engine: Engine, options: RunOptions): Promise<HelperServer> {
+  const identity = engine.identity(options.userns);
+  await resolveRoot(engine, options, identity);
+  return new HelperServer(identity);
 }
 
 /** One command in a container of its own, which is gone when the promise settles. */
-export async function runFresh(engine: Engine, options: RunOptions, input: RunInput): Promise<RunResult> {
+export async function runFresh(
+  engine: Engine,
+  server: HelperServer,
+  options: RunOptions,
+  input: RunInput,
+): Promise<RunResult> {
   input.signal?.throwIfAborted();
   const container = await createContainer(
     engine,
@@ -53,47 +57,32 @@ export async function runFresh(engine: Engine, options: RunOptions, input: RunIn
       ...(input.workdir !== undefined && { workdir: input.workdir }),
       ...(input.user !== undefined && { user: input.user }),
     },
-    { stdio: "inherit", eventsFd: EVENTS_FD, dieWithParent: true, signalProxy: false },
+    { stdio: "inherit", signalProxy: false },
   );
-  return collect(container.plan, `run "${options.command[0]}"`, input);
+  return collect(server, container.plan, `run "${options.command[0]}"`, input);
 }
 
 /** Starts the container that `runInside` enters: an idle pid 1. */
-export async function startBox(engine: Engine, options: RunOptions): Promise<StartedBox> {
+export async function startBox(engine: Engine, server: HelperServer, options: RunOptions): Promise<StartedBox> {
   const { plan, record } = await createContainer(
     engine,
     { ...options, command: ["true"], init: true },
-    { stdio: "null", eventsFd: EVENTS_FD, dieWithParent: true, signalProxy: true },
+    { stdio: "null", signalProxy: false },
   );
   plan.ops = plan.ops.map((op) => (op.op === "exec" ? { op: "exec", argv: [] } : op));
-  const { run, started } = await untilStarted(plan);
-  // the box must not keep a script alive that is done with it
-  run.child.unref();
-  for (const stream of run.child.stdio) (stream as { unref?(): void } | null)?.unref?.();
-  return {
-    id: record.id,
-    async stop() {
-      // its monitor sees the end and removes the files
-      sendSignal(started.pid, started.startTime, SIGKILL);
-      run.child.ref();
-      await run.done;
-    },
-  };
-}
-
-const SIGKILL = 9;
-
-function untilStarted(plan: Plan): Promise<{ run: HelperRun; started: Extract<HelperEvent, { event: "exec" }> }> {
-  return new Promise((resolve, reject) => {
-    const run = startHelper(plan, ["ignore", "ignore", "pipe"], (event) => {
-      if (event.event === "exec") resolve({ run, started: event });
-    });
-    run.done.then((result) => reject(failed("start the sandbox", result.events, result.stderr)), reject);
-  });
+  const run = await server.run(plan, undefined);
+  if (!(await run.started)) throw failed("start the sandbox", await run.events, await run.stderr);
+  return { id: record.id };
 }
 
 /** One command in a running box. */
-export async function runInside(engine: Engine, box: StartedBox, argv: string[], input: RunInput): Promise<RunResult> {
+export async function runInside(
+  engine: Engine,
+  server: HelperServer,
+  box: StartedBox,
+  argv: string[],
+  input: RunInput,
+): Promise<RunResult> {
   input.signal?.throwIfAborted();
   const { plan } = prepareExec(
     engine,
@@ -109,44 +98,31 @@ export async function runInside(engine: Engine, box: StartedBox, argv: string[],
       ...(input.workdir !== undefined && { workdir: input.workdir }),
       ...(input.user !== undefined && { user: input.user }),
     },
-    { stdio: "inherit", stdin: true, detach: false, eventsFd: EVENTS_FD, signalProxy: false, dieWithParent: true },
+    { stdio: "inherit", stdin: input.stdin !== undefined, detach: false, signalProxy: false, dieWithParent: false },
   );
-  return collect(plan, `run "${argv[0]}"`, input);
+  return collect(server, plan, `run "${argv[0]}"`, input);
 }
 
 /** Runs a plan whose program talks to us directly, and gathers what it says. */
-async function collect(plan: Plan, action: string, input: RunInput): Promise<RunResult> {
-  const { child, done } = startHelper({ ...plan, ...(input.timeout !== undefined && { timeout: input.timeout }) }, [
-    "pipe",
-    "pipe",
-    "pipe",
-  ]);
-  const abort = () => child.kill("SIGTERM");
-  input.signal?.addEventListener("abort", abort, { once: true });
+async function collect(server: HelperServer, plan: Plan, action: string, input: RunInput): Promise<RunResult> {
+  const { timeout, signal } = input;
+  const run = await server.run({ ...plan, ...(timeout !== undefined && { timeout }) }, input.stdin);
+  signal?.addEventListener("abort", run.kill, { once: true });
   try {
-    const stdin = child.stdin as Writable;
-    stdin.on("error", () => {}); // a program that does not read its input is its own business
-    stdin.end(input.stdin ?? "");
-    const [stdout, result] = await Promise.all([text(child.stdout as Readable), done]);
-    input.signal?.throwIfAborted();
-    const exited = result.events.find((event) => event.event === "exited");
-    if (!exited) throw failed(action, result.events, result.stderr);
+    const [stdout, stderr, events] = await Promise.all([run.stdout, run.stderr, run.events]);
+    signal?.throwIfAborted();
+    const exited = events.find((event) => event.event === "exited");
+    if (!exited) throw failed(action, events, stderr);
     if (exited.reason === "timeout") {
-      throw new TsboxError(`Cannot ${action}: still running after ${input.timeout} ms`, {
+      throw new TsboxError(`Cannot ${action}: still running after ${timeout} ms`, {
         code: "TIMEOUT",
         hint: "raise `timeout`, or look at what it waits for",
       });
     }
-    return { exitCode: exited.code, stdout, stderr: result.stderr };
+    return { exitCode: exited.code, stdout, stderr };
   } finally {
-    input.signal?.removeEventListener("abort", abort);
+    signal?.removeEventListener("abort", run.kill);
   }
-}
-
-async function text(stream: Readable): Promise<string> {
-  let all = "";
-  for await (const chunk of stream.setEncoding("utf8")) all += chunk;
-  return all;
 }
 
 function failed(action: string, told: HelperEvent[], stderr: string): TsboxError {

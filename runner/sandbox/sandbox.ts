@@ -2,6 +2,7 @@ import { TsboxError } from "../base/error.ts";
 import { type Engine, openEngine } from "../engine/engine.ts";
 import type { RunOptions } from "../engine/run-options.ts";
 import { type RunInput, type RunResult, runFresh, runInside, type StartedBox, startBox } from "../engine/script.ts";
+import type { HelperServer } from "../helper/server.ts";
 
 export type { RunInput, RunResult } from "../engine/script.ts";
 
@@ -37,14 +38,21 @@ export interface SandboxOptions {
  */
 export class Sandbox implements AsyncDisposable {
   readonly #engine: Engine;
+  readonly #server: HelperServer;
   readonly #options: RunOptions;
   readonly #defaults: Pick<RunInput, "timeout" | "signal">;
   #box: Promise<StartedBox> | undefined;
   #closed = false;
 
   /** Use `sandbox()`. */
-  constructor(engine: Engine, options: RunOptions, defaults: Pick<RunInput, "timeout" | "signal">) {
+  constructor(
+    engine: Engine,
+    server: HelperServer,
+    options: RunOptions,
+    defaults: Pick<RunInput, "timeout" | "signal">,
+  ) {
     this.#engine = engine;
+    this.#server = server;
     this.#options = options;
     this.#defaults = defaults;
   }
@@ -55,7 +63,7 @@ export class Sandbox implements AsyncDisposable {
    */
   run(argv: string[], input: RunInput = {}): Promise<RunResult> {
     this.#check(argv);
-    return runFresh(this.#engine, { ...this.#options, command: argv }, { ...this.#defaults, ...input });
+    return runFresh(this.#engine, this.#server, { ...this.#options, command: argv }, { ...this.#defaults, ...input });
   }
 
   /**
@@ -64,16 +72,15 @@ export class Sandbox implements AsyncDisposable {
    */
   async exec(argv: string[], input: RunInput = {}): Promise<RunResult> {
     this.#check(argv);
-    this.#box ??= startBox(this.#engine, this.#options);
-    return runInside(this.#engine, await this.#box, argv, { ...this.#defaults, ...input });
+    this.#box ??= startBox(this.#engine, this.#server, this.#options);
+    return runInside(this.#engine, this.#server, await this.#box, argv, { ...this.#defaults, ...input });
   }
 
   /** Ends everything that runs in the sandbox and removes its files. A second call does nothing. */
   async close(): Promise<void> {
+    if (this.#closed) return;
     this.#closed = true;
-    const box = this.#box;
-    this.#box = undefined;
-    await (await box?.catch(() => undefined))?.stop();
+    await this.#server.close();
   }
 
   [Symbol.asyncDispose](): Promise<void> {
@@ -97,9 +104,7 @@ export async function sandbox(options: SandboxOptions): Promise<Sandbox> {
   options.signal?.throwIfAborted();
   const engine = openEngine({ ...(options.root !== undefined && { root: options.root }) });
   const run = runOptions(options);
-  const { prepareRoot } = await import("../engine/script.ts");
-  await prepareRoot(engine, run);
-  const box = new Sandbox(engine, run, {
+  const box = new Sandbox(engine, await startServer(engine, run), run, {
     ...(options.timeout !== undefined && { timeout: options.timeout }),
     ...(options.signal && { signal: options.signal }),
   });

@@ -1,0 +1,162 @@
+import { type ChildProcess, spawn } from "node:child_process";
+import { closeSync, read, writeFile } from "node:fs";
+import { Socket } from "node:net";
+import type { Readable } from "node:stream";
+import { promisify } from "node:util";
+import { TsboxError } from "../base/error.ts";
+import { storePlan } from "../plan/build.ts";
+import type { Identity } from "../plan/idmap.ts";
+import type { HelperEvent, Plan } from "../plan/types.ts";
+import { makePipe, makeSocketPair, memoryFile, sendFds } from "../sys/native.ts";
+import { helperPath } from "./locate.ts";
+import { decodeEvent, encodePlan } from "./wire.ts";
+
+/** What a program said and how the helper fared. */
+export interface ServedRun {
+  stdout: Promise<string>;
+  stderr: Promise<string>;
+  /** Resolves when the program runs; undefined when it never did. */
+  started: Promise<Extract<HelperEvent, { event: "exec" }> | undefined>;
+  /** Every event, once the run has ended and its files are gone. */
+  events: Promise<HelperEvent[]>;
+  /** Kills the program. */
+  kill(): void;
+}
+
+const EVENTS_AT = 3;
+const CONTROL_AT = 4;
+
+/**
+ * A helper that keeps a mapped user namespace (`tsbox-helper serve`) and starts plans in namespaces nested in it: a script's sandboxes then cost
+ * neither a fork of Node nor the two setuid programs each. It ends, with all that it started, when this process does.
+ */
+export class HelperServer {
+  readonly #child: ChildProcess;
+  readonly #socket: number;
+  readonly #ready: Promise<void>;
+  readonly #ended: Promise<void>;
+
+  constructor(identity: Identity) {
+    const [ours, theirs] = makeSocketPair();
+    const plan = memoryFile(encodePlan(storePlan(identity, [{ op: "finish" }])));
+    this.#socket = ours;
+    try {
+      this.#child = spawn(helperPath(), ["serve", "3", "/proc/self/fd/4"], {
+        stdio: ["ignore", "ignore", "pipe", theirs, plan],
+      });
+    } finally {
+      closeSync(theirs);
+      closeSync(plan);
+    }
+    let stderr = "";
+    this.#child.stderr?.setEncoding("utf8").on("data", (text: string) => {
+      stderr += text;
+    });
+    this.#ended = new Promise((resolve) => this.#child.on("close", () => resolve()).on("error", () => resolve()));
+    this.#ready = this.#hello(() => stderr);
+    this.#ready.catch(() => {}); // told to whoever runs first
+    // a script that is done with its sandboxes must be able to end
+    this.#child.unref();
+    (this.#child.stderr as Readable & { unref?(): void }).unref?.();
+  }
+
+  async #hello(stderr: () => string): Promise<void> {
+    const { bytesRead } = await promisify(read)(this.#socket, Buffer.alloc(16), 0, 16, null);
+    if (bytesRead > 0) return;
+    await this.#ended;
+    throw new TsboxError(`Cannot start sandboxes: ${stderr().trim() || "the helper ended at once"}`, {
+      code: "HELPER_FAILED",
+      hint: `"tsbox doctor" tells what this machine lacks`,
+    });
+  }
+
+  /** Starts a plan made for the same identity; `stdin` is what its program reads. */
+  async run(plan: Plan, stdin: string | Uint8Array | undefined): Promise<ServedRun> {
+    await this.#ready;
+    const nested = (map: Plan["uidMap"]) => map.map((range) => ({ ...range, outside: range.inside }));
+    const { mapTools: _, ...rest } = plan;
+    const planFd = memoryFile(
+      encodePlan({
+        ...rest,
+        uidMap: nested(plan.uidMap),
+        gidMap: nested(plan.gidMap),
+        eventsFd: EVENTS_AT,
+        controlFd: CONTROL_AT,
+      }),
+    );
+    const [stdout, stderr, events, control] = [makePipe(), makePipe(), makePipe(), makePipe()];
+    const input = stdin === undefined ? undefined : makePipe();
+    const theirs = [planFd, stdout[1], stderr[1], events[1], control[0], ...(input ? [input[0]] : [])];
+    try {
+      sendFds(this.#socket, Buffer.from(input ? "p12ec0" : "p12ec"), theirs);
+    } finally {
+      for (const fd of theirs) closeSync(fd);
+    }
+    if (input) {
+      // a program that does not read its input is its own business: EPIPE is no error here
+      writeFile(input[1], stdin as string | Uint8Array, () => closeSync(input[1]));
+    }
+    let open = true;
+    const release = () => {
+      if (open) closeSync(control[1]);
+      open = false;
+    };
+    const { started, all } = readEvents(events[0]);
+    return {
+      stdout: text(stdout[0]),
+      stderr: text(stderr[0]),
+      started,
+      events: all.finally(release),
+      kill: release,
+    };
+  }
+
+  /** Kills what still runs and waits until its files are removed. */
+  async close(): Promise<void> {
+    await this.#ready.catch(() => {});
+    this.#child.ref();
+    closeSync(this.#socket);
+    await this.#ended;
+  }
+}
+
+/** Events as they come: the first word of the program's start, and all of them at the end. */
+function readEvents(fd: number): Pick<ServedRun, "started"> & { all: Promise<HelperEvent[]> } {
+  const events: HelperEvent[] = [];
+  let partial = "";
+  let tell: (event: Extract<HelperEvent, { event: "exec" }> | undefined) => void = () => {};
+  const started = new Promise<Extract<HelperEvent, { event: "exec" }> | undefined>((resolve) => {
+    tell = resolve;
+  });
+  const all = new Promise<HelperEvent[]>((resolve, reject) => {
+    new Socket({ fd, readable: true, writable: false })
+      .setEncoding("utf8")
+      .on("data", (text: string) => {
+        const lines = (partial + text).split("\n");
+        partial = lines.pop() ?? "";
+        for (const line of lines) {
+          const event = decodeEvent(line);
+          if (!event) continue;
+          events.push(event);
+          if (event.event === "exec") tell(event);
+        }
+      })
+      .on("error", reject)
+      .on("close", () => {
+        tell(undefined);
+        resolve(events);
+      });
+  });
+  return { started, all };
+}
+
+/** Everything a pipe gives, as UTF-8. */
+function text(fd: number): Promise<string> {
+  return new Promise((resolve, reject) => {
+    const chunks: Buffer[] = [];
+    new Socket({ fd, readable: true, writable: false })
+      .on("data", (chunk: Buffer) => chunks.push(chunk))
+      .on("error", reject)
+      .on("close", () => resolve(Buffer.concat(chunks).toString("utf8")));
+  });
+}
