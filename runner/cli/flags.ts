@@ -41,7 +41,7 @@ function invalid(shown: string, value: string, why: string): UsageError {
 }
 
 /** Calls a value parser and puts the flag's name before what it complains about. */
-function parsed<T>(parse: (value: string) => T, value: string, shown: string): T {
+export function parsed<T>(parse: (value: string) => T, value: string, shown: string): T {
   try {
     return parse(value);
   } catch (error) {

@@ -1,0 +1,45 @@
+import { resolve } from "node:path";
+import { boolean, string } from "../flags.ts";
+import { makeProgress } from "../progress.ts";
+import { UsageError } from "../usage-error.ts";
+import { defineVerb, engineOf } from "../verb.ts";
+
+export default defineVerb({
+  name: "load",
+  usage: "",
+  summary: "Read images from an archive of docker or OCI form, or from an OCI folder.",
+  flags: {
+    input: string({ short: "i", placeholder: "FILE", help: "archive or folder (default: standard input)" }),
+    quiet: boolean({ short: "q", help: "show no progress" }),
+  },
+  words: { min: 0, max: 0 },
+  examples: [
+    ["tsbox load -i busybox.tar", "an archive that docker, podman or skopeo wrote"],
+    ["docker save alpine | tsbox load", "from another engine"],
+  ],
+  async act({ flags }, context) {
+    if (flags.input === undefined && context.stdinIsTerminal) {
+      throw new UsageError("Cannot load from standard input: it is a terminal", {
+        hint: "name a file with -i",
+        exitCode: 1,
+      });
+    }
+    const { load } = await import("../../engine/load.ts");
+    const progress = makeProgress(context.stderr, flags.quiet, context.now);
+    try {
+      const loaded = await load(engineOf(context), {
+        // Absent: standard input.
+        ...(flags.input === undefined ? {} : { path: resolve(context.cwd, flags.input) }),
+        signal: context.signal,
+        onProgress: progress.update,
+      });
+      progress.end();
+      for (const { names, id } of loaded) {
+        const lines = names.length > 0 ? names.map((name) => `Loaded image: ${name}`) : [`Loaded image ID: ${id}`];
+        context.stdout.write(lines.map((line) => `${line}\n`).join(""));
+      }
+    } finally {
+      progress.end();
+    }
+  },
+});

@@ -1,0 +1,40 @@
+import { boolean, value } from "../flags.ts";
+import { parsePlatform } from "../options/platform.ts";
+import { makeProgress } from "../progress.ts";
+import { defineVerb, engineOf } from "../verb.ts";
+
+export default defineVerb({
+  name: "pull",
+  usage: "IMAGE…",
+  summary: "Fetch images from a registry.",
+  flags: {
+    platform: value(parsePlatform, {
+      placeholder: "OS/ARCH[/VARIANT]",
+      help: "platform of the image (default: this machine's)",
+    }),
+    quiet: boolean({ short: "q", help: "show no progress" }),
+  },
+  words: { min: 1 },
+  examples: [
+    ["tsbox pull alpine:3.20", "from Docker Hub"],
+    ["tsbox pull localhost:5000/app@sha256:…", "from a registry of your own, by digest"],
+  ],
+  async act({ flags, words }, context) {
+    const { pull } = await import("../../engine/pull.ts");
+    const engine = engineOf(context);
+    for (const reference of words) {
+      const progress = makeProgress(context.stderr, flags.quiet, context.now);
+      try {
+        const image = await pull(engine, reference, {
+          ...(flags.platform === undefined ? {} : { platform: flags.platform }),
+          signal: context.signal,
+          onProgress: progress.update,
+        });
+        progress.end();
+        context.stdout.write(`${image.reference}\n`);
+      } finally {
+        progress.end();
+      }
+    }
+  },
+});

@@ -1,0 +1,131 @@
+/** Parsed flags → what the engine is asked. Files that flags name are read here, so that everything behind is pure. */
+
+import { readFileSync } from "node:fs";
+import { resolve } from "node:path";
+import type { ExecOptions, MountRequest, ProcessOptions, RootSource, RunOptions } from "../engine/run-options.ts";
+import { type Parsed, refuseTogether } from "./argv.ts";
+import { type FlagValues, parsed as readEach } from "./flags.ts";
+import { parseEnvFile, resolveEnvironment } from "./options/environment.ts";
+import { labelFileLines, parseLabels } from "./options/labels.ts";
+import { parseMount } from "./options/mount.ts";
+import { parseSecurityOptions } from "./options/security.ts";
+import { parseVolume } from "./options/volume.ts";
+import type { EXEC_FLAGS, PROCESS_FLAGS, RUN_FLAGS } from "./run-flags.ts";
+import { UsageError } from "./usage-error.ts";
+
+/** What the flags are read against. */
+export interface Surroundings {
+  env: Readonly<Record<string, string | undefined>>;
+  cwd: string;
+}
+
+export interface RunRequest {
+  options: RunOptions;
+  /** One line each for what was accepted and does nothing. */
+  warnings: string[];
+}
+
+export function readRun(parsed: Parsed<typeof RUN_FLAGS>, around: Surroundings): RunRequest {
+  const { flags } = parsed;
+  refuseTogether(parsed, "rootfs", "pull");
+  refuseTogether(parsed, "rootfs", "platform");
+  if (flags.replace && flags.name === undefined) {
+    throw new UsageError("Cannot use --replace without --name: there is nothing to replace");
+  }
+  const { source, command } = readSource(parsed, around.cwd);
+  const { withoutEffect, ...security } = parseSecurityOptions(flags.securityOpt, around.cwd);
+  const labels = [...flags.labelFile.flatMap((path) => labelFileLines(readTextFile(path, around.cwd))), ...flags.label];
+  const options: RunOptions = {
+    ...readProcess(flags, around),
+    source,
+    command,
+    replace: flags.replace,
+    rm: flags.rm,
+    network: flags.network ?? "none",
+    mounts: readMounts(flags, around.cwd),
+    readOnly: flags.readOnly,
+    init: flags.init,
+    capAdd: flags.capAdd.flat(),
+    capDrop: flags.capDrop.flat(),
+    ...security,
+    ulimits: flags.ulimit,
+    labels: parseLabels(labels),
+    pull: flags.pull ?? "missing",
+    printPlan: flags.printPlan,
+    ...present("name", flags.name),
+    ...present("entrypoint", flags.entrypoint),
+    ...present("hostname", flags.hostname),
+    ...present("shmSize", flags.shmSize),
+    ...present("userns", flags.userns),
+    ...present("platform", flags.platform),
+    // podman: no time is no limit.
+    ...present("timeout", flags.timeout || undefined),
+    ...present("cidfile", flags.cidfile === undefined ? undefined : resolve(around.cwd, flags.cidfile)),
+    ...present("stopSignal", flags.stopSignal),
+    ...present("stopTimeout", flags.stopTimeout),
+  };
+  return { options, warnings: withoutEffect.map((option) => `--security-opt ${option} has no effect here`) };
+}
+
+export function readExec(parsed: Parsed<typeof EXEC_FLAGS>, around: Surroundings): ExecOptions {
+  const [container = "", ...command] = parsed.words;
+  return { ...readProcess(parsed.flags, around), container, command, privileged: parsed.flags.privileged };
+}
+
+/** `{ [key]: value }`, or nothing: an absent option is absent, not undefined. */
+function present<K extends string, T>(key: K, value: T | undefined): { [P in K]?: T } {
+  return (value === undefined ? {} : { [key]: value }) as { [P in K]?: T };
+}
+
+function readSource(
+  { flags, words }: Parsed<typeof RUN_FLAGS>,
+  cwd: string,
+): { source: RootSource; command: string[] } {
+  if (flags.rootfs !== undefined) return { source: { rootfs: resolve(cwd, flags.rootfs) }, command: words };
+  const [image, ...command] = words;
+  if (image === undefined || image === "") {
+    throw new UsageError("Cannot run tsbox run: it needs an image", {
+      hint: 'usage: tsbox run [FLAGS] IMAGE [COMMAND [ARG…]]; the image "host" is this machine\'s own root',
+    });
+  }
+  return { source: { image }, command };
+}
+
+function readProcess(flags: FlagValues<typeof PROCESS_FLAGS>, around: Surroundings): ProcessOptions {
+  const fromFiles = flags.envFile.flatMap((path) => parseEnvFile(readTextFile(path, around.cwd), path, around.env));
+  const { env, unsetEnv } = resolveEnvironment(flags.env, around.env);
+  return {
+    detach: flags.detach,
+    interactive: flags.interactive,
+    tty: flags.tty,
+    env: [...fromFiles, ...env],
+    unsetEnv,
+    ...present("user", flags.user),
+    ...present("workdir", flags.workdir),
+  };
+}
+
+function readMounts(flags: FlagValues<typeof RUN_FLAGS>, cwd: string): MountRequest[] {
+  const mounts = [
+    ...flags.volume.map((text) => readEach((one) => parseVolume(one, cwd), text, "--volume")),
+    ...flags.mount.map((text) => readEach((one) => parseMount(one, cwd), text, "--mount")),
+    ...flags.tmpfs,
+  ];
+  const targets = new Set<string>();
+  for (const { target } of mounts) {
+    if (targets.has(target)) throw new UsageError(`Cannot mount on "${target}": two mounts name it`);
+    targets.add(target);
+  }
+  return mounts;
+}
+
+function readTextFile(path: string, cwd: string): string {
+  try {
+    return readFileSync(resolve(cwd, path), "utf8");
+  } catch (cause) {
+    const missing = (cause as NodeJS.ErrnoException).code === "ENOENT";
+    throw new UsageError(`Cannot read "${path}": ${missing ? "it does not exist" : (cause as Error).message}`, {
+      cause,
+    });
+  }
+}

@@ -1,0 +1,128 @@
+/** The flags of `run`, and those it shares with `exec`. */
+
+import { boolean, bytes, choice, duration, type Flags, list, string, value } from "./flags.ts";
+import { parseCapabilities } from "./options/capability.ts";
+import { parseNetwork } from "./options/network.ts";
+import { parsePlatform } from "./options/platform.ts";
+import { parseSignal } from "./options/signal.ts";
+import { parseStopTimeout } from "./options/stop-timeout.ts";
+import { parseTmpfs } from "./options/tmpfs.ts";
+import { parseUlimit } from "./options/ulimit.ts";
+import { parseUserns } from "./options/userns.ts";
+import { parseEntrypoint, parseHostname, parseName, parseUser, parseWorkdir } from "./options/words.ts";
+
+const PROCESS = "Process";
+const FILES = "Files";
+const ISOLATION = "Isolation";
+const LIFE = "Life";
+
+export const PROCESS_FLAGS = {
+  detach: boolean({ short: "d", help: "run in the background and print the container's id" }),
+  interactive: boolean({ short: "i", help: "keep standard input open" }),
+  tty: boolean({ short: "t", help: "give the program a terminal" }),
+  env: list({
+    short: "e",
+    placeholder: "NAME[=VALUE]",
+    group: PROCESS,
+    help: "set a variable; without a value, the host's",
+  }),
+  envFile: list({ placeholder: "FILE", group: PROCESS, help: "read variables from a file, one a line" }),
+  user: value(parseUser, {
+    short: "u",
+    placeholder: "UID[:GID]",
+    group: PROCESS,
+    help: "run as this user, by id or name",
+  }),
+  workdir: value(parseWorkdir, {
+    short: "w",
+    placeholder: "DIR",
+    group: PROCESS,
+    help: "start in this directory of the container",
+  }),
+} satisfies Flags;
+
+export const RUN_FLAGS = {
+  ...PROCESS_FLAGS,
+  rm: boolean({ help: "remove the container when it has ended" }),
+  name: value(parseName, { placeholder: "NAME", help: "name of the container (default: one is made up)" }),
+  replace: boolean({ help: "remove a container of the same --name first" }),
+  pull: choice(["always", "missing", "never", "newer"], {
+    help: "when to ask the registry for the image (default missing)",
+  }),
+  platform: value(parsePlatform, { placeholder: "OS/ARCH[/VARIANT]", help: "platform of the image" }),
+  rootfs: string({ placeholder: "DIR", help: "use a directory as root file system instead of an image" }),
+  printPlan: boolean({ help: "print what would be done as JSON, and do nothing" }),
+  entrypoint: value(parseEntrypoint, {
+    placeholder: "PROGRAM",
+    group: PROCESS,
+    help: 'replace the image\'s entrypoint; "" removes it',
+  }),
+  init: boolean({ group: PROCESS, help: "run a pid 1 that reaps processes and forwards signals" }),
+  ulimit: list(
+    { placeholder: "NAME=SOFT[:HARD]", group: PROCESS, help: "limit a resource, as nofile=1024" },
+    parseUlimit,
+  ),
+  volume: list({
+    short: "v",
+    placeholder: "SOURCE:TARGET[:ro]",
+    group: FILES,
+    help: "show a file or folder of the host inside",
+  }),
+  mount: list({
+    placeholder: "type=…,source=…,target=…",
+    group: FILES,
+    help: "the same in words: bind, tmpfs or volume",
+  }),
+  tmpfs: list(
+    { placeholder: "TARGET[:OPTIONS]", group: FILES, help: "put an empty folder in memory there" },
+    parseTmpfs,
+  ),
+  readOnly: boolean({ group: FILES, help: "the root file system cannot be written" }),
+  shmSize: bytes({ group: FILES, help: "size of /dev/shm (default 64m)" }),
+  network: value(parseNetwork, {
+    aliases: ["net"],
+    placeholder: "none|host",
+    group: ISOLATION,
+    help: "loopback only (default), or the host's network",
+  }),
+  hostname: value(parseHostname, { short: "h", placeholder: "NAME", group: ISOLATION, help: "host name inside" }),
+  userns: value(parseUserns, {
+    placeholder: "keep-id[:uid=N,gid=N]",
+    group: ISOLATION,
+    help: "be yourself inside, or the ids given (default: root inside is you)",
+  }),
+  capAdd: list({ placeholder: "CAPABILITY", group: ISOLATION, help: "add a capability, or ALL" }, parseCapabilities),
+  capDrop: list(
+    { placeholder: "CAPABILITY", group: ISOLATION, help: "take a capability away, or ALL" },
+    parseCapabilities,
+  ),
+  securityOpt: list({
+    placeholder: "OPTION",
+    group: ISOLATION,
+    help: "seccomp=FILE, seccomp=unconfined or no-new-privileges=false",
+  }),
+  label: list({ short: "l", placeholder: "KEY[=VALUE]", group: LIFE, help: "label the container" }),
+  labelFile: list({ placeholder: "FILE", group: LIFE, help: "read labels from a file, one a line" }),
+  cidfile: string({
+    placeholder: "FILE",
+    group: LIFE,
+    help: "write the container's id to this file, which must not exist",
+  }),
+  timeout: duration({ group: LIFE, help: "end the program by SIGKILL after this time, as 30, 90s or 5m" }),
+  stopSignal: value(parseSignal, {
+    placeholder: "SIGNAL",
+    group: LIFE,
+    help: 'signal that "tsbox stop" sends (default SIGTERM)',
+  }),
+  stopTimeout: value(parseStopTimeout, {
+    placeholder: "SECONDS",
+    group: LIFE,
+    help: 'time that "tsbox stop" waits before SIGKILL (default 10)',
+  }),
+} satisfies Flags;
+
+export const EXEC_FLAGS = {
+  ...PROCESS_FLAGS,
+  detach: { ...PROCESS_FLAGS.detach, help: "run in the background" },
+  privileged: boolean({ group: PROCESS, help: "have all capabilities of the container's user namespace" }),
+} satisfies Flags;

@@ -1,0 +1,146 @@
+/** A verb: its declared flags and words, and what it does. Parsing, help and errors follow from the declaration. */
+
+import { TsboxError } from "../base/error.ts";
+import { type Engine, openEngine } from "../engine/engine.ts";
+import { type Parsed, parseArgv } from "./argv.ts";
+import { type Context, warn } from "./context.ts";
+import { boolean, type Flags, string } from "./flags.ts";
+import { UsageError } from "./usage-error.ts";
+
+export interface VerbText {
+  name: string;
+  /** The words after the flags: `IMAGE [COMMAND [ARG…]]`. */
+  usage: string;
+  /** One sentence. */
+  summary: string;
+  /** More, where the sentence is not enough. */
+  description?: string;
+  flags: Flags;
+  /** Command lines, each with what it does. */
+  examples: readonly (readonly [command: string, effect: string])[];
+}
+
+interface VerbRules extends VerbText {
+  /** How many words it takes. */
+  words: { min: number; max?: number };
+  /** It starts a program: words after the first are the program's, and 125 tells tsbox's failures from the program's. */
+  startsProgram?: boolean;
+}
+
+export interface VerbSpec<F extends Flags> extends VerbRules {
+  flags: F;
+  act(parsed: Parsed<F>, context: Context): Promise<number | undefined> | Promise<void>;
+}
+
+/** A verb whose flag types are its own business. */
+export interface Verb {
+  text: VerbText;
+  /** Resolves with the exit status. */
+  run(argv: readonly string[], context: Context): Promise<number>;
+}
+
+/** Understood before and after every verb. */
+export const GLOBAL_FLAGS = {
+  root: string({
+    placeholder: "DIR",
+    group: "Global flags",
+    help: "folder of the store (default ~/.local/share/tsbox)",
+  }),
+  debug: boolean({ group: "Global flags", help: "show where an error came from" }),
+  help: boolean({ group: "Global flags", help: "show this text" }),
+};
+
+export function defineVerb<F extends Flags>(spec: VerbSpec<F>): Verb {
+  const flags = withGlobalFlags(spec.flags);
+  const command = `tsbox ${spec.name}`;
+  const rules = { command, cutAtFirstWord: spec.startsProgram ?? false };
+  return {
+    text: { ...spec, flags },
+    async run(argv, outer) {
+      const parsed = parseArgv(argv, flags, rules);
+      if (parsed.flags.help) {
+        const { verbHelp } = await import("./help.ts");
+        outer.stdout.write(verbHelp({ ...spec, flags }));
+        return 0;
+      }
+      const context = {
+        ...outer,
+        root: parsed.flags.root ?? outer.root,
+        debug: parsed.flags.debug || outer.debug,
+      };
+      try {
+        checkWordCount(spec, parsed.words.length);
+        return (await spec.act(parsed as unknown as Parsed<F>, context)) ?? 0;
+      } catch (error) {
+        throw withStatus(error, spec);
+      }
+    },
+  };
+}
+
+function withGlobalFlags<F extends Flags>(flags: F): F & typeof GLOBAL_FLAGS {
+  const usesH = Object.values(flags).some((flag) => flag.short === "h");
+  return { ...flags, ...GLOBAL_FLAGS, help: usesH ? GLOBAL_FLAGS.help : { ...GLOBAL_FLAGS.help, short: "h" } };
+}
+
+function checkWordCount(spec: VerbRules, count: number): void {
+  const { min, max } = spec.words;
+  if (count >= min && (max === undefined || spec.startsProgram || count <= max)) return;
+  const few = count < min;
+  const limit = few ? min : (max ?? 0);
+  const wanted = `${few && max !== min ? "at least " : ""}${limit === 0 ? "no" : limit} word${limit === 1 ? "" : "s"}`;
+  throw new UsageError(`Cannot run tsbox ${spec.name}: it takes ${wanted}, got ${count}`, {
+    hint: `usage: tsbox ${spec.name} [FLAGS]${spec.usage === "" ? "" : ` ${spec.usage}`}`,
+    exitCode: spec.startsProgram ? 125 : 1,
+  });
+}
+
+/**
+ * Docker's habit: where a program's status is passed on, 125 says that tsbox failed; any other verb fails with 1. A wrong flag
+ * (raised while parsing, before this) is 125 everywhere.
+ */
+function withStatus(error: unknown, spec: VerbRules): unknown {
+  if (spec.startsProgram || !(error instanceof TsboxError) || error.exitCode !== 125 || error.code === "USAGE")
+    return error;
+  return new Restated(error);
+}
+
+/** The same error with status 1; the original is what is printed. */
+export class Restated {
+  readonly exitCode = 1;
+  constructor(readonly error: TsboxError) {}
+}
+
+/** The engine, which says its warnings on standard error. */
+export function engineOf(context: Context): Engine {
+  return openEngine({
+    ...(context.root === undefined ? {} : { root: context.root }),
+    env: context.env,
+    warn: (line) => warn(context, line),
+  });
+}
+
+/**
+ * Does the same to several things, going on after a failure: docker prints each word that succeeded as it was given, and fails
+ * with 1 when one did not.
+ */
+export async function forEachWord(
+  words: readonly string[],
+  context: Context,
+  act: (word: string) => Promise<unknown>,
+): Promise<number> {
+  let status = 0;
+  for (const word of words) {
+    context.signal.throwIfAborted();
+    try {
+      await act(word);
+      context.stdout.write(`${word}\n`);
+    } catch (error) {
+      if (context.signal.aborted) throw error;
+      const { errorText } = await import("./print-error.ts");
+      context.stderr.write(errorText(error, context.debug));
+      status = 1;
+    }
+  }
+  return status;
+}

@@ -1,0 +1,100 @@
+/** The table of verbs. A verb's file is evaluated only when the verb is used: start-up time is part of every `run`. */
+
+import type { Verb } from "./verb.ts";
+
+export interface VerbEntry {
+  summary: string;
+  load: () => Promise<{ default: Verb }>;
+}
+
+export const VERBS: Record<string, VerbEntry> = {
+  run: { summary: "run a program in a new container", load: () => import("./commands/run.ts") },
+  exec: { summary: "run a program in a running container", load: () => import("./commands/exec.ts") },
+  ps: { summary: "list containers", load: () => import("./commands/ps.ts") },
+  logs: { summary: "show what a container printed", load: () => import("./commands/logs.ts") },
+  stop: { summary: "ask containers to end, then end them", load: () => import("./commands/stop.ts") },
+  kill: { summary: "send a signal to containers", load: () => import("./commands/kill.ts") },
+  wait: { summary: "wait until containers end and show their exit codes", load: () => import("./commands/wait.ts") },
+  rm: { summary: "remove containers", load: () => import("./commands/rm.ts") },
+  inspect: { summary: "show all that is known of containers or images", load: () => import("./commands/inspect.ts") },
+  pull: { summary: "fetch images from a registry", load: () => import("./commands/pull.ts") },
+  images: { summary: "list images", load: () => import("./commands/images.ts") },
+  history: { summary: "show how an image was made", load: () => import("./commands/history.ts") },
+  tag: { summary: "give an image another name", load: () => import("./commands/tag.ts") },
+  rmi: { summary: "remove images", load: () => import("./commands/rmi.ts") },
+  load: { summary: "read images from an archive or a folder", load: () => import("./commands/load.ts") },
+  save: { summary: "write images to an archive or a folder", load: () => import("./commands/save.ts") },
+  import: { summary: "make an image of a root file system's tarball", load: () => import("./commands/import.ts") },
+  unshare: {
+    summary: "run a program where your subordinate ids are root's",
+    load: () => import("./commands/unshare.ts"),
+  },
+  doctor: {
+    summary: "check what this machine allows, and how to get the rest",
+    load: () => import("./commands/doctor.ts"),
+  },
+  info: { summary: "show the store, the host and how containers run here", load: () => import("./commands/info.ts") },
+  version: { summary: "show versions", load: () => import("./commands/version.ts") },
+};
+
+/** What the helper runs when set-up failed; not for people. */
+const HIDDEN: Record<string, VerbEntry> = {
+  explain: { summary: "", load: () => import("./commands/explain.ts") },
+};
+
+/** The order of `tsbox --help`. */
+export const SECTIONS: readonly (readonly [string, readonly string[]])[] = [
+  ["Containers", ["run", "exec", "ps", "logs", "stop", "kill", "wait", "rm", "inspect"]],
+  ["Images", ["pull", "images", "history", "tag", "rmi", "load", "save", "import"]],
+  ["This machine", ["unshare", "doctor", "info", "version"]],
+];
+
+/** `container ls` and the like: the verb and the flags it implies. */
+const GROUPS: Record<string, Record<string, readonly string[]>> = {
+  container: {
+    ...same("run", "exec", "ps", "logs", "stop", "kill", "wait", "rm"),
+    ls: ["ps"],
+    list: ["ps"],
+    inspect: ["inspect", "--type=container"],
+  },
+  image: {
+    ...same("pull", "history", "tag", "load", "save", "import"),
+    ls: ["images"],
+    list: ["images"],
+    rm: ["rmi"],
+    inspect: ["inspect", "--type=image"],
+  },
+  system: { ...same("info") },
+};
+
+export const GROUP_WORDS: readonly string[] = Object.keys(GROUPS);
+
+export const VERB_NAMES: readonly string[] = Object.keys(VERBS);
+
+function same(...names: string[]): Record<string, readonly string[]> {
+  return Object.fromEntries(names.map((name) => [name, [name]]));
+}
+
+export interface Resolved {
+  name: string;
+  entry: VerbEntry;
+  argv: string[];
+}
+
+/** The verb that the first one or two words name; what is missing or unknown is said by the caller. */
+export function resolveVerb(words: readonly string[]): Resolved | undefined {
+  const [first = "", second = ""] = words;
+  const group = Object.hasOwn(GROUPS, first) ? GROUPS[first] : undefined;
+  if (group !== undefined) {
+    const implied = Object.hasOwn(group, second) ? group[second] : undefined;
+    return implied === undefined ? undefined : resolveVerb([...implied, ...words.slice(2)]);
+  }
+  const table = Object.hasOwn(VERBS, first) ? VERBS : HIDDEN;
+  const entry = Object.hasOwn(table, first) ? table[first] : undefined;
+  return entry === undefined ? undefined : { name: first, entry, argv: words.slice(1) };
+}
+
+/** Verbs of a group; undefined for a word that is none. */
+export function groupVerbs(word: string): string[] | undefined {
+  return Object.hasOwn(GROUPS, word) ? Object.keys(GROUPS[word] ?? {}) : undefined;
+}

@@ -1,0 +1,273 @@
+/** A failed set-up as the helper reports it (op, errno, path) → an error that says what it means here, and what to do. */
+
+import { TsboxError, visible } from "../base/error.ts";
+import type { HelperEvent } from "../plan/types.ts";
+import { userNamespaceFix } from "./doctor.ts";
+
+export type FailedEvent = Extract<HelperEvent, { event: "failed" }>;
+
+/** What one kind of failure means. */
+interface Rule {
+  code: string;
+  /** Name of the op; absent: before the first op, or any. */
+  op?: RegExp;
+  errno?: readonly string[];
+  message?: RegExp;
+  /** Replaces the helper's words: action and object. */
+  action?: (event: FailedEvent) => string;
+  /** Replaces the kernel's words for the errno, where they mislead. */
+  reason?: string;
+  hint: string | ((event: FailedEvent) => string);
+}
+
+const quoted = (event: FailedEvent) => `"${visible(event.path)}"`;
+
+const DOCTOR = 'run "tsbox doctor" to see what this machine allows';
+const START_PROGRAM = (event: FailedEvent) => `Cannot execute ${quoted(event)}`;
+
+/** The first rule that fits is taken. */
+const RULES: readonly Rule[] = [
+  {
+    code: "PROGRAM_NOT_FOUND",
+    op: /^exec$/,
+    message: /^Cannot find the program/,
+    action: START_PROGRAM,
+    reason: "no such program in the container",
+    hint: (event) =>
+      event.path.includes("/")
+        ? "the path is one inside the container"
+        : "it was looked for in the container's PATH; a path with a slash is taken as it is",
+  },
+  {
+    code: "NO_INTERPRETER",
+    op: /^exec$/,
+    errno: ["ENOENT"],
+    action: START_PROGRAM,
+    reason: "the file is there, but its interpreter or loader is not",
+    hint: 'a script needs the program of its "#!" line in the image, a dynamic program its loader and libraries',
+  },
+  {
+    code: "EXEC_FORMAT",
+    op: /^exec$/,
+    errno: ["ENOEXEC"],
+    action: START_PROGRAM,
+    reason: "exec format error",
+    hint: `it may be for another platform than this machine's (${process.arch}): try --platform; a script needs a "#!" line`,
+  },
+  {
+    code: "NOT_EXECUTABLE",
+    op: /^exec$/,
+    errno: ["EACCES", "EPERM", "EISDIR"],
+    action: START_PROGRAM,
+    reason: "permission denied",
+    hint: "it must be a file with its x bit set, reachable for the container's user, and not on a noexec mount",
+  },
+  {
+    code: "ARGUMENTS_TOO_LONG",
+    op: /^exec$/,
+    errno: ["E2BIG"],
+    action: START_PROGRAM,
+    reason: "arguments and environment are too long",
+    hint: "one word may have 128 KiB, all together about 2 MiB",
+  },
+  {
+    code: "NO_WORKDIR",
+    op: /^cwd/,
+    errno: ["ENOENT", "ENOTDIR"],
+    action: (event) => `Cannot enter working directory ${quoted(event)}`,
+    reason: "no such directory in the container",
+    hint: "choose another with -w, or make it in the image",
+  },
+  {
+    code: "WORKDIR_DENIED",
+    op: /^cwd/,
+    errno: ["EACCES"],
+    action: (event) => `Cannot enter working directory ${quoted(event)}`,
+    hint: "the container's user may not enter it: choose another user with -u or directory with -w",
+  },
+  {
+    code: "NO_MOUNT_SOURCE",
+    op: /^bind$/,
+    errno: ["ENOENT"],
+    action: (event) => `Cannot mount ${quoted(event)}`,
+    reason: "it does not exist",
+    hint: "-v makes a missing folder, --mount does not; a mount point must be on a root that can be written",
+  },
+  {
+    code: "MOUNT_KIND",
+    op: /^bind$/,
+    errno: ["ENOTDIR", "EISDIR"],
+    reason: "one side is a directory and the other a file",
+    hint: "mount a directory on a directory, a file on a file",
+  },
+  {
+    code: "MOUNT_REFUSED",
+    op: /^bind$/,
+    errno: ["EPERM", "EINVAL", "EACCES"],
+    hint: "a mount below the source is locked, or you may not read it: try the option bind-nonrecursive of --mount, or another source",
+  },
+  {
+    code: "OVERLAY_LOOP",
+    op: /^overlay/,
+    errno: ["ELOOP"],
+    reason: "the same directory, or one inside another, stands twice in it",
+    hint: "upperdir and lowerdirs may not overlap",
+  },
+  {
+    code: "OVERLAY_REFUSED",
+    op: /^overlay/,
+    errno: ["EPERM", "EACCES"],
+    hint: `overlayfs in a user namespace needs Linux 5.11 or later, and a store that you own; ${DOCTOR}`,
+  },
+  {
+    code: "OVERLAY_STORE",
+    op: /^overlay/,
+    errno: ["EINVAL", "EOPNOTSUPP", "EREMOTE", "ESTALE"],
+    hint: "the store cannot lie on overlayfs, NFS or FUSE: put it on a local disk or tmpfs with --root DIR or TSBOX_ROOT",
+  },
+  {
+    code: "OVERLAY_BUSY",
+    op: /^overlay/,
+    errno: ["EBUSY"],
+    hint: "its upperdir or workdir is in use by another container",
+  },
+  {
+    code: "OVERLAY_MISSING",
+    op: /^overlay/,
+    errno: ["ENODEV", "ENOSYS"],
+    hint: "load the kernel module: sudo modprobe overlay",
+  },
+  {
+    code: "PROC_REFUSED",
+    op: /^proc$/,
+    errno: ["EPERM", "EACCES"],
+    hint: "an outer container masks /proc: start that one with --security-opt unmask=ALL (podman) or systempaths=unconfined (docker)",
+  },
+  {
+    code: "MOUNT_OPTIONS",
+    op: /^tmpfs$|^devpts$/,
+    errno: ["EINVAL"],
+    hint: "look at the options of --tmpfs and --shm-size",
+  },
+  {
+    code: "SECCOMP",
+    op: /^seccomp$/,
+    hint: "look at the profile of --security-opt seccomp=FILE; seccomp=unconfined does without",
+  },
+  {
+    code: "ID_NOT_MAPPED",
+    op: /^user$/,
+    errno: ["EINVAL", "EPERM"],
+    hint: "the id is not among those mapped into the container: choose another with -u, or get more ids in /etc/subuid and /etc/subgid",
+  },
+  {
+    code: "RLIMIT",
+    op: /^rlimit$/,
+    errno: ["EPERM", "EINVAL"],
+    reason: "above your own hard limit",
+    hint: '"ulimit -H -a" shows what you may give away',
+  },
+  {
+    code: "OOM_SCORE",
+    op: /^oom-score-adj$/,
+    errno: ["EACCES", "EPERM"],
+    reason: "below your own",
+    hint: "without root it can only be raised",
+  },
+  {
+    code: "CAPABILITIES",
+    op: /^capabilities$/,
+    hint: `a capability beyond those of the user namespace was asked for; ${DOCTOR}`,
+  },
+  {
+    code: "CONTAINER_GONE",
+    message: /process to join|namespaces of the process/,
+    errno: ["ESRCH", "ENOENT"],
+    action: () => "Cannot enter the container",
+    reason: "it is not running any more",
+    hint: '"tsbox ps -a" tells how it ended',
+  },
+  {
+    code: "JOIN_REFUSED",
+    message: /process to join|namespaces of the process|process in the container/,
+    hint: "the container must have been started by the same user, and Linux be 5.8 or later",
+  },
+  {
+    code: "MAP_TOOLS_MISSING",
+    message: /program that writes the id map/,
+    hint: "sudo apt install uidmap",
+  },
+  {
+    code: "SUBIDS",
+    message: /id map.*(range|not allowed|subuid|subgid|uid_map|gid_map)/s,
+    hint: "/etc/subuid and /etc/subgid must have a line for you, and newuidmap and newgidmap be setuid root; " + DOCTOR,
+  },
+  {
+    code: "USERNS_REFUSED",
+    message: /id map|setgroups/,
+    errno: ["EPERM", "EACCES"],
+    hint: (event) => userNamespaceFix(event.errno),
+  },
+  {
+    // AppArmor as on Ubuntu 24.04 lets the namespace be made, and then refuses the first thing done in it.
+    code: "USERNS_REFUSED",
+    op: /^(private-mounts|loopback)$/,
+    errno: ["EPERM", "EACCES"],
+    hint: (event) => userNamespaceFix(event.errno),
+  },
+  {
+    code: "NAMESPACE_LIMIT",
+    op: /^$/,
+    message: /process|namespace/i,
+    errno: ["ENOSPC", "EUSERS"],
+    reason: "the limit on namespaces is reached",
+    hint: (event) => userNamespaceFix(event.errno),
+  },
+  {
+    code: "PROCESS_LIMIT",
+    op: /^$/,
+    errno: ["EAGAIN", "ENOMEM"],
+    reason: "no more processes or memory",
+    hint: '"ulimit -u" shows the limit on your processes',
+  },
+  {
+    code: "USERNS_REFUSED",
+    op: /^$/,
+    message: /process|namespace/i,
+    errno: ["EPERM", "EACCES", "EINVAL", "ENOSYS"],
+    hint: (event) => userNamespaceFix(event.errno),
+  },
+  {
+    code: "DISK_FULL",
+    errno: ["ENOSPC", "EDQUOT"],
+    hint: '"df" and "quota" show what is left; "tsbox rm" and "tsbox rmi" make room',
+  },
+  { code: "TOO_MANY_FILES", errno: ["EMFILE", "ENFILE"], hint: '"ulimit -n" shows the limit on open files' },
+  {
+    code: "READ_ONLY",
+    errno: ["EROFS"],
+    hint: "a mount point that is not in the image cannot be made on a read-only root",
+  },
+];
+
+/** Exit status and words of a failed set-up. */
+export function explain(event: FailedEvent): TsboxError {
+  const rule = RULES.find((one) => fits(one, event));
+  const [said = "", ...rest] = event.message.split(": ");
+  const action = rule?.action?.(event) ?? `${visible(said)}${event.path === "" ? "" : ` ${quoted(event)}`}`;
+  const reason = rule?.reason ?? (visible(rest.join(": ")) || event.errno || "the helper does not say why");
+  const where = event.op === "" || event.op === "exec" ? "" : ` (op ${event.index} of ${event.of}, ${event.op})`;
+  const errno = rule?.reason === undefined && event.errno !== "" && reason !== event.errno ? `, ${event.errno}` : "";
+  const hint = typeof rule?.hint === "function" ? rule.hint(event) : rule?.hint;
+  return new TsboxError(`${action}: ${reason}${errno}${where}`, {
+    code: rule?.code ?? "SETUP_FAILED",
+    hint: hint ?? DOCTOR,
+    exitCode: event.exitCode,
+  });
+}
+
+function fits(rule: Rule, event: FailedEvent): boolean {
+  if (rule.op !== undefined && !rule.op.test(event.op)) return false;
+  if (rule.errno !== undefined && !rule.errno.includes(event.errno)) return false;
+  return rule.message === undefined || rule.message.test(event.message);
+}

@@ -1,0 +1,70 @@
+/** The entry: runs one command, prints one error, ends the process. */
+
+import type { Context } from "./cli/context.ts";
+import { runCommandLine } from "./cli/entry.ts";
+import { Restated } from "./cli/verb.ts";
+
+const SIGNALS = { SIGINT: 2, SIGTERM: 15 } as const;
+
+/** Time for a command to clean up after a signal before the process ends without it. */
+const GRACE = 3000;
+
+/** Only while Node itself works: a container in the foreground has replaced this process, and gets its signals directly. */
+const stopping = new AbortController();
+let stoppedBy = 0;
+for (const [name, number] of Object.entries(SIGNALS)) {
+  process.on(name, () => {
+    if (stopping.signal.aborted) process.exit(128 + number);
+    stoppedBy = number;
+    stopping.abort();
+    setTimeout(() => process.exit(128 + number), GRACE).unref();
+  });
+}
+
+// The reader went away, as in "tsbox ps | head -1": nobody is left to be told.
+for (const stream of [process.stdout, process.stderr]) {
+  stream.on("error", (error: NodeJS.ErrnoException) => process.exit(error.code === "EPIPE" ? 141 : 125));
+}
+
+const argv = process.argv.slice(2);
+const context: Context = {
+  root: undefined,
+  debug: false,
+  env: process.env,
+  cwd: currentDirectory(),
+  stdout: process.stdout,
+  stderr: process.stderr,
+  stdinIsTerminal: process.stdin.isTTY === true,
+  signal: stopping.signal,
+  now: Date.now,
+};
+
+process.exit(await status());
+
+async function status(): Promise<number> {
+  try {
+    const code = await runCommandLine(argv, context);
+    return stoppedBy === 0 ? code : 128 + stoppedBy;
+  } catch (thrown) {
+    if (stoppedBy !== 0) return 128 + stoppedBy;
+    const error = thrown instanceof Restated ? thrown.error : thrown;
+    const { errorText, statusOf } = await import("./cli/print-error.ts");
+    process.stderr.write(errorText(error, debugAsked()));
+    return thrown instanceof Restated ? thrown.exitCode : statusOf(error);
+  }
+}
+
+/** The error may be that the flags cannot be read, so the words themselves are looked at. */
+function debugAsked(): boolean {
+  const end = argv.indexOf("--");
+  return argv.slice(0, end < 0 ? argv.length : end).includes("--debug");
+}
+
+function currentDirectory(): string {
+  try {
+    return process.cwd();
+  } catch {
+    // It was removed; only relative paths miss it.
+    return "/";
+  }
+}
