@@ -1,7 +1,15 @@
 import { TsboxError } from "../base/error.ts";
 import { type Engine, openEngine } from "../engine/engine.ts";
 import type { RunOptions } from "../engine/run-options.ts";
-import { type RunInput, type RunResult, runFresh, runInside, type StartedBox, startBox } from "../engine/script.ts";
+import {
+  type RunInput,
+  type RunResult,
+  runFresh,
+  runInside,
+  type StartedBox,
+  startBox,
+  startServer,
+} from "../engine/script.ts";
 import type { HelperServer } from "../helper/server.ts";
 
 export type { RunInput, RunResult } from "../engine/script.ts";
