@@ -16,55 +16,58 @@ export interface Finding {
   fix?: string;
 }
 
+/** How to get a feature; `run` cannot do without those that are needed. Features without a row are only shown. */
 interface Row {
-  purpose: string;
   needed: boolean;
   fix: (engine: Engine, detail: string) => string;
 }
 
 const kernel = (version: string) => () => `needs Linux ${version} or later`;
 
-/** What each feature is for and how to get it; features that the helper checks and that are not here are shown as they come. */
 const ROWS: Record<string, Row> = {
-  "user-namespace": {
-    purpose: "everything: containers without root",
-    needed: true,
-    fix: (_, detail) => userNamespaceFix(detail),
-  },
-  "map-tools": { purpose: "more than one id inside", needed: false, fix: () => "sudo apt install uidmap" },
+  "user-namespace": { needed: true, fix: (_, detail) => userNamespaceFix(detail) },
+  newuidmap: { needed: false, fix: () => "sudo apt install uidmap" },
+  newgidmap: { needed: false, fix: () => "sudo apt install uidmap" },
   "subuid-range": {
-    purpose: "more than one id inside",
     needed: false,
     fix: ({ host }) => `sudo usermod --add-subuids 100000-165535 --add-subgids 100000-165535 ${host.user}`,
   },
-  "pid-namespace": { purpose: "hide the host's processes", needed: true, fix: outer },
-  "net-namespace": { purpose: "--network none", needed: true, fix: outer },
-  "ipc-namespace": { purpose: "private shared memory", needed: true, fix: outer },
-  "uts-namespace": { purpose: "a hostname of its own", needed: true, fix: outer },
-  "cgroup-namespace": { purpose: "hide the host's cgroups", needed: true, fix: outer },
-  "time-namespace": { purpose: "an uptime of its own", needed: false, fix: kernel("5.6") },
+  "mount-namespace": { needed: true, fix: outer },
+  "pid-namespace": { needed: true, fix: outer },
+  "network-namespace": { needed: true, fix: outer },
+  "ipc-namespace": { needed: true, fix: outer },
+  "uts-namespace": { needed: true, fix: outer },
+  "cgroup-namespace": { needed: true, fix: outer },
+  "time-namespace": { needed: false, fix: kernel("5.6") },
   "overlay-userxattr": {
-    purpose: "copy-on-write root filesystems",
     needed: true,
     fix: ({ root }) =>
-      `needs Linux 5.11 or later, and a store on a local disk: "${root}" must not lie on overlayfs or NFS (use --root or TSBOX_ROOT)`,
+      `needs Linux 5.11 or later and a store on a local disk: "${root}" must not lie on overlayfs or NFS (use --root or TSBOX_ROOT)`,
   },
-  "overlay-lowerdir-append": { purpose: "images of very many layers", needed: false, fix: kernel("6.5") },
+  "overlay-lowerdir-plus": { needed: false, fix: kernel("6.5") },
+  "user-xattr": {
+    needed: true,
+    fix: ({ root }) => `"${root}" must lie on a file system with user xattrs (ext4, xfs, btrfs)`,
+  },
+  "whiteout-device": { needed: false, fix: kernel("5.8") },
   "proc-mount": {
-    purpose: "/proc of the container's own",
     needed: true,
     fix: () =>
-      "the outer container masks /proc: start it with --security-opt unmask=ALL (podman) or systempaths=unconfined (docker)",
+      "an outer container masks /proc: start it with --security-opt unmask=ALL (podman) or systempaths=unconfined (docker)",
   },
-  "sysfs-mount": { purpose: "/sys of the container's own", needed: false, fix: outer },
-  "seccomp-filter": { purpose: "the default system call filter", needed: true, fix: outer },
-  openat2: { purpose: "paths that can't leave the root", needed: true, fix: kernel("5.6") },
-  pidfd: { purpose: "signals that reach the right process", needed: true, fix: kernel("5.3") },
-  "setns-pidfd": { purpose: "exec", needed: true, fix: kernel("5.8") },
-  "cgroup-delegated": {
-    purpose: "limits on memory, processes and cpu (not used yet)",
+  "sysfs-mount": { needed: false, fix: outer },
+  "mqueue-mount": { needed: true, fix: outer },
+  "devpts-mount": { needed: true, fix: outer },
+  "tmpfs-mount": { needed: true, fix: outer },
+  "cgroup2-mount": { needed: false, fix: outer },
+  "mount-api": { needed: true, fix: kernel("5.2") },
+  openat2: { needed: true, fix: kernel("5.6") },
+  "pidfd-open": { needed: true, fix: kernel("5.3") },
+  "setns-pidfd": { needed: true, fix: kernel("5.8") },
+  "seccomp-filter": { needed: true, fix: outer },
+  "cgroup-delegation": {
     needed: false,
-    fix: () => "log in through systemd, or: sudo loginctl enable-linger $USER",
+    fix: () => "log in through systemd on a machine with cgroup v2, or: sudo loginctl enable-linger $USER",
   },
 };
 
@@ -78,7 +81,7 @@ export function doctor(engine: Engine): Finding[] {
       feature: check.feature,
       ok: check.ok,
       needed: row?.needed ?? false,
-      purpose: row?.purpose ?? "",
+      purpose: check.purpose ?? "",
       detail,
       ...(!check.ok && row && { fix: row.fix(engine, `${check.errno ?? ""} ${detail}`) }),
     };

@@ -131,6 +131,8 @@ export interface FeatureCheck {
   ok: boolean;
   errno?: string;
   detail?: string;
+  /** What it is for, in a few words. */
+  purpose?: string;
 }
 
 /** Tries each kernel feature; `folder` is where an overlay's upper would lie. */
