@@ -97,7 +97,7 @@ static uint64_t next_number(struct compiler *c, uint64_t max)
 {
     const char *word = next_word(c);
     uint64_t value;
-    if (!parse_number(word, max, &value))
+    if (!parse_number(word, UINT64_MAX, &value) || value > max)
         die(0, word, "Cannot compile the seccomp profile: expected a number of at most %llu, got",
             (unsigned long long)max);
     return value;

@@ -97,7 +97,7 @@ static int forbid_by_seccomp(void)
 
 static int kill_by_seccomp(void)
 {
-    return refuse_call(SYS_openat2, SECCOMP_RET_KILL_PROCESS);
+    return refuse_call(SYS_landlock_create_ruleset, SECCOMP_RET_KILL_PROCESS);
 }
 
 static int old_kernel(void)
@@ -110,7 +110,7 @@ static void names_the_outer_filter(void)
     expect_equal(check_after(forbid_by_seccomp, "/tmp"), 0);
     expect(has("{\"feature\":\"user-namespace\",\"ok\":false,\"errno\":\"EPERM\",\"detail\":\"a seccomp filter around"));
     expect_equal(check_after(kill_by_seccomp, "/tmp"), 0);
-    expect(has("{\"feature\":\"openat2\",\"ok\":false,\"errno\":\"EIO\",\"detail\":\"the probe was killed by signal 31: a seccomp"));
+    expect(has("{\"feature\":\"landlock\",\"ok\":false,\"errno\":\"EIO\",\"detail\":\"the probe was killed by signal 31: a seccomp"));
     expect(has("{\"feature\":\"clone3\",\"ok\":true"));
     expect_equal(check_after(old_kernel, "/tmp"), 0);
     expect(has("{\"feature\":\"openat2\",\"ok\":false,\"errno\":\"ENOSYS\""));
