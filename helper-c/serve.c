@@ -167,10 +167,24 @@ static void reap_runs(void)
         ;
 }
 
-/* The runs' monitors have asked for SIGNAL_PARENT_DIED at this process's death: they kill what they
- * started and clean up behind it. */
-_Noreturn static void serve(int socket)
+/*
+ * The client is gone: a TERM makes each run's monitor kill what it started and clean up behind it.
+ * They are in this process's group, which it leads, and nobody else is: the programs are in sessions
+ * of their own. (Were this process killed, their parent-death signal does the same.)
+ */
+_Noreturn static void end(const struct plan *plan)
 {
+    signal(SIGTERM, SIG_IGN);
+    kill(0, SIGTERM);
+    while (waitpid(-1, NULL, 0) > 0 || errno == EINTR)
+        ;
+    _exit(op_remove(plan->cleanup.count, plan->cleanup.list) < 0 ? EXIT_TSBOX : 0);
+}
+
+_Noreturn static void serve(int socket, const struct plan *plan)
+{
+    if (setpgid(0, 0) < 0)
+        die(errno, NULL, "Cannot lead a process group");
     sigset_t mask;
     sigemptyset(&mask);
     sigaddset(&mask, SIGCHLD);
@@ -193,7 +207,7 @@ _Noreturn static void serve(int socket)
         if (watched[0].revents) {
             struct request request;
             if (receive_request(socket, &request) == 0)
-                _exit(0);
+                end(plan);
             start_run(&request);
         }
     }
@@ -213,5 +227,5 @@ int cmd_serve(int argc, char **argv)
     if (!plan.namespaces[NS_USER])
         die(0, argv[2], "Cannot serve: the plan has no user namespace");
     enter_user_namespace(&plan);
-    serve((int)fd);
+    serve((int)fd, &plan);
 }

@@ -5,7 +5,7 @@ import { TsboxError } from "../base/error.ts";
 import { checkName, generateID, generateName } from "../container/name.ts";
 import type { ContainerRecord } from "../container/record.ts";
 import { encodePlan } from "../helper/wire.ts";
-import { containerPlan, type Root, type Supervision } from "../plan/build.ts";
+import { containerPlan, type ProcessPlan, type Root, type Supervision } from "../plan/build.ts";
 import { capabilityMask } from "../plan/capabilities.ts";
 import type { Identity } from "../plan/idmap.ts";
 import type { UserMount } from "../plan/mounts.ts";
@@ -14,7 +14,7 @@ import type { Plan } from "../plan/types.ts";
 import { readText } from "../sys/host-facts.ts";
 import { containerUser } from "./container-user.ts";
 import type { Engine } from "./engine.ts";
-import { resolveRoot } from "./root-source.ts";
+import { type ResolvedRoot, resolveRoot } from "./root-source.ts";
 import type { MountRequest, RunOptions } from "./run-options.ts";
 import { seccompFilter } from "./seccomp.ts";
 
@@ -34,57 +34,98 @@ export interface PreparedContainer {
 export type FaceSupervision = Pick<Supervision, "stdio"> &
   Partial<Pick<Supervision, "announce" | "onFailure" | "eventsFd" | "controlFd" | "dieWithParent" | "signalProxy">>;
 
-/**
- * Turns options into a container: root, identity, user and process are resolved, its folder and record made, its plan written.
- * Nothing is started. With `printPlan` nothing is written either.
- */
-export async function createContainer(
-  engine: Engine,
-  options: RunOptions,
-  face: FaceSupervision,
-): Promise<PreparedContainer> {
+/** Options with everything resolved that does not depend on the container's id: image, user, mounts, filter. */
+export interface Description {
+  options: RunOptions;
+  identity: Identity;
+  resolved: ResolvedRoot;
+  /** The root with the init layer on top of the image's. */
+  root: Root;
+  process: ProcessPlan;
+  mounts: UserMount[];
+}
+
+/** Resolves what `run` was asked for. Nothing is made yet. */
+export async function describeContainer(engine: Engine, options: RunOptions): Promise<Description> {
   const identity = engine.identity(options.userns);
   if (identity.kind === "single") warnSingle(engine);
-  const { root, lowers, config, imageID, image, cwd } = await resolveRoot(engine, options, identity);
-  const argv = processArgv(config, options.command, options.entrypoint);
-  const user = containerUser(options.user ?? config.User ?? "", lowers);
+  const resolved = await resolveRoot(engine, options, identity);
+  const { config, lowers } = resolved;
   const capabilities = capabilityMask(options.capAdd, options.capDrop);
+  const user = containerUser(options.user ?? config.User ?? "", lowers);
   const seccomp = await seccompFilter(engine, capabilities, options.seccomp);
-  const mounts = options.mounts.map(resolveMount);
-  const id = generateID();
-  const hostname =
-    options.hostname ?? (options.network === "host" || root.kind === "host" ? hostHostname() : id.slice(0, 12));
-  const env = processEnv(
-    [`PATH=${DEFAULT_PATH}`, `HOSTNAME=${hostname}`, ...(options.tty ? ["TERM=xterm"] : []), `HOME=${user.home}`],
-    (config.Env ?? []).filter((variable) => !options.unsetEnv.includes(variable.split("=", 1)[0] ?? "")),
-    options.env,
-  );
-  const dir = engine.containers.dir(id);
-  const name = options.printPlan ? (options.name ?? "preview") : await takeName(engine, id, options);
-  const plan = containerPlan(
-    {
-      dir,
-      identity,
-      root:
-        root.kind === "image"
-          ? { ...root, lowers: [...(await initLayer(engine, root, identity)), ...root.lowers] }
-          : root,
-      hostname,
-      network: options.network,
-      mounts,
-      readOnly: options.readOnly,
-      shmSize: options.shmSize ?? DEFAULT_SHM_SIZE,
-      init: options.init,
-      makeCwd: root.kind === "image",
-      argv,
-      env,
-      cwd: absolute(options.workdir ?? config.WorkingDir ?? "", cwd),
+  return {
+    options,
+    identity,
+    resolved,
+    root: resolved.root.kind === "image" ? await withInitLayer(engine, resolved.root, identity) : resolved.root,
+    process: {
+      argv: processArgv(config, options.command, options.entrypoint),
+      env: processEnv(
+        [`PATH=${DEFAULT_PATH}`, ...(options.tty ? ["TERM=xterm"] : []), `HOME=${user.home}`],
+        (config.Env ?? []).filter((variable) => !options.unsetEnv.includes(variable.split("=", 1)[0] ?? "")),
+        options.env,
+      ),
+      cwd: absolute(options.workdir ?? config.WorkingDir ?? "", resolved.cwd),
       user,
       capabilities,
       noNewPrivileges: options.noNewPrivileges,
       ...(seccomp !== undefined && { seccomp }),
       ulimits: options.ulimits,
     },
+    mounts: options.mounts.map(resolveMount),
+  };
+}
+
+/** The container's plan, once its id and folders are known. `dir` and `writable` as in ContainerPlanInput. */
+export function planOf(
+  description: Description,
+  id: string,
+  folders: { dir: string; writable: string },
+  supervision: Supervision,
+): { plan: Plan; hostname: string; env: string[] } {
+  const { options, root, process } = description;
+  const hostname =
+    options.hostname ?? (options.network === "host" || root.kind === "host" ? hostHostname() : id.slice(0, 12));
+  const env = processEnv([`HOSTNAME=${hostname}`], process.env);
+  const plan = containerPlan(
+    {
+      ...folders,
+      identity: description.identity,
+      root,
+      hostname,
+      network: options.network,
+      mounts: description.mounts,
+      readOnly: options.readOnly,
+      shmSize: options.shmSize ?? DEFAULT_SHM_SIZE,
+      init: options.init,
+      makeCwd: root.kind === "image",
+      ...process,
+      env,
+    },
+    supervision,
+  );
+  return { plan, hostname, env };
+}
+
+/**
+ * Turns options into a container: its folder and record are made, its plan written. Nothing is started. With `printPlan` nothing is written either.
+ */
+export async function createContainer(
+  engine: Engine,
+  options: RunOptions,
+  face: FaceSupervision,
+): Promise<PreparedContainer> {
+  const description = await describeContainer(engine, options);
+  const { identity, resolved, process, mounts } = description;
+  const { config } = resolved;
+  const id = generateID();
+  const dir = engine.containers.dir(id);
+  const name = options.printPlan ? (options.name ?? "preview") : await takeName(engine, id, options);
+  const { plan, hostname, env } = planOf(
+    description,
+    id,
+    { dir, writable: dir },
     {
       stdin: options.interactive,
       detach: options.detach,
@@ -103,11 +144,11 @@ export async function createContainer(
     id,
     name,
     created: new Date().toISOString(),
-    image,
-    imageID,
-    argv,
+    image: resolved.image,
+    imageID: resolved.imageID,
+    argv: process.argv,
     env,
-    cwd: absolute(options.workdir ?? config.WorkingDir ?? "", cwd),
+    cwd: process.cwd,
     user: options.user ?? config.User ?? "",
     hostname,
     labels: { ...config.Labels, ...options.labels },
@@ -127,18 +168,20 @@ export async function createContainer(
     stopTimeout: options.stopTimeout ?? DEFAULT_STOP_TIMEOUT,
     uidMap: identity.uidMap,
     gidMap: identity.gidMap,
-    capabilities: capabilities.toString(16),
+    capabilities: process.capabilities.toString(16),
     noNewPrivileges: options.noNewPrivileges,
-    ...(seccomp !== undefined && { seccomp }),
+    ...(process.seccomp !== undefined && { seccomp: process.seccomp }),
     bootID: engine.host.bootID,
-    lowers: root.kind === "directory" ? lowers : [join(dir, "upper"), ...lowers],
+    lowers: resolved.root.kind === "directory" ? resolved.lowers : [join(dir, "upper"), ...resolved.lowers],
     entrypoint: options.entrypoint ?? config.Entrypoint ?? [],
     command: options.command.length > 0 ? options.command : (config.Cmd ?? []),
     config,
   };
   const planPath = join(dir, "plan");
   if (!options.printPlan) {
-    writeContainer(engine, record, root, options);
+    makeWritable(dir, description.root);
+    makeShared(dir, description, hostname);
+    engine.containers.write(record);
     writeFileSync(planPath, encodePlan(plan), { mode: 0o600 });
     if (options.cidfile !== undefined) writeCidfile(options.cidfile, id);
   }
@@ -164,24 +207,27 @@ async function takeName(engine: Engine, id: string, options: RunOptions): Promis
   }
 }
 
-function writeContainer(engine: Engine, record: ContainerRecord, root: Root, options: RunOptions): void {
-  const dir = engine.containers.dir(record.id);
-  for (const name of ["merged", "upper", "work"]) mkdirSync(join(dir, name), { mode: 0o755 });
-  if (root.kind === "host") {
-    root.entries.forEach((entry, number) => {
-      if (entry.kind !== "overlay") return;
-      // the upper directory's own mode is what the sandbox sees of the place
-      const upper = join(dir, "upper", String(number));
-      mkdirSync(upper);
-      chmodSync(upper, entry.mode);
-      mkdirSync(join(dir, "work", String(number)));
-    });
-  }
+/** The folders that one container writes to. */
+export function makeWritable(dir: string, root: Root): void {
+  for (const name of ["upper", "work"]) mkdirSync(join(dir, name), { mode: 0o755 });
+  if (root.kind !== "host") return;
+  root.entries.forEach((entry, number) => {
+    if (entry.kind !== "overlay") return;
+    // the upper directory's own mode is what the sandbox sees of the place
+    const upper = join(dir, "upper", String(number));
+    mkdirSync(upper);
+    chmodSync(upper, entry.mode);
+    mkdirSync(join(dir, "work", String(number)));
+  });
+}
+
+/** The mount point and the files that are mounted over /etc/hosts and its like. */
+export function makeShared(dir: string, { options, root }: Description, hostname: string): void {
+  mkdirSync(join(dir, "merged"), { mode: 0o755 });
   const host = options.network === "host" || root.kind === "host";
-  writeFileSync(join(dir, "hostname"), `${record.hostname}\n`);
+  writeFileSync(join(dir, "hostname"), `${hostname}\n`);
   writeFileSync(join(dir, "hosts"), (host && readText("/etc/hosts")) || LOCAL_HOSTS);
   writeFileSync(join(dir, "resolv.conf"), options.network === "host" ? readText("/etc/resolv.conf") : "");
-  engine.containers.write(record);
 }
 
 const LOCAL_HOSTS = "127.0.0.1\tlocalhost\n::1\tlocalhost ip6-localhost ip6-loopback\n";
@@ -248,13 +294,13 @@ function absolute(path: string, base: string): string {
   return path.startsWith("/") ? path : join("/", path);
 }
 
-async function initLayer(
+async function withInitLayer(
   engine: Engine,
   root: Extract<Root, { kind: "image" }>,
   identity: Identity,
-): Promise<string[]> {
-  const { initLayer: find } = await import("./init-layer.ts");
-  return [await find(engine, root.lowers, identity)];
+): Promise<Root> {
+  const { initLayer } = await import("./init-layer.ts");
+  return { ...root, lowers: [await initLayer(engine, root.lowers, identity), ...root.lowers] };
 }
 
 function warnSingle(engine: Engine): void {

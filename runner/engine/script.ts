@@ -1,11 +1,24 @@
+import { randomBytes } from "node:crypto";
+import { mkdirSync } from "node:fs";
+import { join } from "node:path";
 import { TsboxError } from "../base/error.ts";
+import { generateID } from "../container/name.ts";
 import { HelperServer } from "../helper/server.ts";
+import type { ProcessPlan } from "../plan/build.ts";
+import { processEnv } from "../plan/process.ts";
 import type { HelperEvent, Plan } from "../plan/types.ts";
-import { createContainer } from "./create-container.ts";
+import { containerUser } from "./container-user.ts";
+import {
+  createContainer,
+  type Description,
+  describeContainer,
+  makeShared,
+  makeWritable,
+  planOf,
+} from "./create-container.ts";
 import type { Engine } from "./engine.ts";
 import { prepareExec } from "./exec.ts";
 import { explain } from "./explain.ts";
-import { resolveRoot } from "./root-source.ts";
 import type { RunOptions } from "./run-options.ts";
 
 /** How one command is run from a script. */
@@ -33,44 +46,70 @@ export interface StartedBox {
   id: string;
 }
 
+/** What all runs of one sandbox share. */
+export interface ScriptHost {
+  server: HelperServer;
+  description: Description;
+  /** Folder of the sandbox: what its containers share, and one folder for each run. The server removes it at the end. */
+  dir: string;
+  runs: number;
+}
+
 /** Resolves (and pulls) the image, and starts the helper that all runs of a sandbox go through. */
-export async function startServer(engine: Engine, options: RunOptions): Promise<HelperServer> {
-  const identity = engine.identity(options.userns);
-  await resolveRoot(engine, options, identity);
-  return new HelperServer(identity);
+export async function openHost(engine: Engine, options: RunOptions): Promise<ScriptHost> {
+  const description = await describeContainer(engine, { ...options, command: ["true"] });
+  const id = generateID();
+  const dir = engine.containers.dir(id);
+  mkdirSync(join(dir, "runs"), { recursive: true, mode: 0o711 });
+  makeShared(dir, description, options.hostname ?? id.slice(0, 12));
+  return { server: new HelperServer(description.identity, [dir]), description, dir, runs: 0 };
 }
 
 /** One command in a container of its own, which is gone when the promise settles. */
-export async function runFresh(
-  engine: Engine,
-  server: HelperServer,
-  options: RunOptions,
-  input: RunInput,
-): Promise<RunResult> {
+export async function runFresh(host: ScriptHost, argv: string[], input: RunInput): Promise<RunResult> {
   input.signal?.throwIfAborted();
-  const container = await createContainer(
-    engine,
+  const { description, dir } = host;
+  const writable = join(dir, "runs", String(host.runs++));
+  mkdirSync(writable, { mode: 0o711 });
+  makeWritable(writable, description.root);
+  const { plan } = planOf(
+    { ...description, process: processOf(description, argv, input) },
+    randomBytes(6).toString("hex"),
+    { dir, writable },
     {
-      ...options,
-      interactive: input.stdin !== undefined,
-      env: [...options.env, ...envList(input.env)],
-      ...(input.workdir !== undefined && { workdir: input.workdir }),
-      ...(input.user !== undefined && { user: input.user }),
+      stdio: "inherit",
+      stdin: input.stdin !== undefined,
+      detach: false,
+      signalProxy: false,
+      dieWithParent: false,
+      cleanup: [writable],
     },
-    { stdio: "inherit", signalProxy: false },
   );
-  return collect(server, container.plan, `run "${options.command[0]}"`, input);
+  return collect(host.server, plan, `run "${argv[0]}"`, input);
+}
+
+/** The sandbox's process with what one run asks for differently. */
+function processOf(description: Description, argv: string[], input: RunInput): ProcessPlan {
+  const { process, resolved } = description;
+  const user = input.user === undefined ? process.user : containerUser(input.user, resolved.lowers);
+  return {
+    ...process,
+    argv,
+    user,
+    cwd: input.workdir ?? process.cwd,
+    env: processEnv(process.env, input.user === undefined ? [] : [`HOME=${user.home}`], envList(input.env)),
+  };
 }
 
 /** Starts the container that `runInside` enters: an idle pid 1. */
-export async function startBox(engine: Engine, server: HelperServer, options: RunOptions): Promise<StartedBox> {
+export async function startBox(engine: Engine, host: ScriptHost): Promise<StartedBox> {
   const { plan, record } = await createContainer(
     engine,
-    { ...options, command: ["true"], init: true },
+    { ...host.description.options, init: true },
     { stdio: "null", signalProxy: false },
   );
   plan.ops = plan.ops.map((op) => (op.op === "exec" ? { op: "exec", argv: [] } : op));
-  const run = await server.run(plan, undefined);
+  const run = await host.server.run(plan, undefined);
   if (!(await run.started)) throw failed("start the sandbox", await run.events, await run.stderr);
   return { id: record.id };
 }
@@ -78,7 +117,7 @@ export async function startBox(engine: Engine, server: HelperServer, options: Ru
 /** One command in a running box. */
 export async function runInside(
   engine: Engine,
-  server: HelperServer,
+  host: ScriptHost,
   box: StartedBox,
   argv: string[],
   input: RunInput,
@@ -100,7 +139,7 @@ export async function runInside(
     },
     { stdio: "inherit", stdin: input.stdin !== undefined, detach: false, signalProxy: false, dieWithParent: false },
   );
-  return collect(server, plan, `run "${argv[0]}"`, input);
+  return collect(host.server, plan, `run "${argv[0]}"`, input);
 }
 
 /** Runs a plan whose program talks to us directly, and gathers what it says. */

@@ -36,9 +36,10 @@ export class HelperServer {
   readonly #ready: Promise<void>;
   readonly #ended: Promise<void>;
 
-  constructor(identity: Identity) {
+  /** `cleanup`: paths to remove at the end, in the user namespace. */
+  constructor(identity: Identity, cleanup: string[] = []) {
     const [ours, theirs] = makeSocketPair();
-    const plan = memoryFile(encodePlan(storePlan(identity, [{ op: "finish" }])));
+    const plan = memoryFile(encodePlan({ ...storePlan(identity, [{ op: "finish" }]), cleanup }));
     this.#socket = ours;
     try {
       this.#child = spawn(helperPath(), ["serve", "3", "/proc/self/fd/4"], {

@@ -25,8 +25,10 @@ export interface ProcessPlan {
 }
 
 export interface ContainerPlanInput extends ProcessPlan {
-  /** The container's folder: upper, work, merged, hosts, hostname, resolv.conf lie in it. */
+  /** Folder of what every container of the kind could share: merged (the mount point), hosts, hostname, resolv.conf. */
   dir: string;
+  /** Folder of what is this container's alone: upper and work. */
+  writable: string;
   identity: Identity;
   root: Root;
   hostname: string;
@@ -59,7 +61,7 @@ export interface Supervision {
 
 /** The plan of a container from scratch. */
 export function containerPlan(input: ContainerPlanInput, supervision: Supervision): Plan {
-  const { dir, identity } = input;
+  const { dir, writable, identity } = input;
   const namespaces: Plan["namespaces"] = ["user", "mount", "pid", "ipc", "uts", "cgroup"];
   if (input.network === "none") namespaces.push("net");
   return {
@@ -73,7 +75,7 @@ export function containerPlan(input: ContainerPlanInput, supervision: Supervisio
     ops: [
       { op: "private-mounts" },
       ...(input.network === "none" ? [{ op: "loopback" } as const] : []),
-      ...rootOps(dir, input.root),
+      ...rootOps(dir, writable, input.root),
       ...kernelMounts(input.network),
       ...deviceMounts(input.shmSize),
       ...userMounts(input.mounts),
@@ -137,7 +139,7 @@ export function initLayerOps(lowers: string[], upper: string, work: string, targ
   ];
 }
 
-function rootOps(dir: string, root: Root): Op[] {
+function rootOps(dir: string, writable: string, root: Root): Op[] {
   const merged = `${dir}/merged`;
   const flags = (volatile: boolean) => (volatile ? ["userxattr", "volatile"] : ["userxattr"]);
   switch (root.kind) {
@@ -146,8 +148,8 @@ function rootOps(dir: string, root: Root): Op[] {
         {
           op: "overlay",
           target: merged,
-          upper: `${dir}/upper`,
-          work: `${dir}/work`,
+          upper: `${writable}/upper`,
+          work: `${writable}/work`,
           flags: flags(root.volatile),
           lowers: root.lowers,
         },
@@ -159,19 +161,19 @@ function rootOps(dir: string, root: Root): Op[] {
       return [
         { op: "root", dir: merged },
         { op: "tmpfs", dest: "/", flags: ["nodev"], options: "mode=755" },
-        ...root.entries.map((entry, number) => hostEntry(dir, entry, number, flags(root.volatile))),
+        ...root.entries.map((entry, number) => hostEntry(writable, entry, number, flags(root.volatile))),
       ];
   }
 }
 
-function hostEntry(dir: string, entry: HostRootEntry, number: number, flags: string[]): Op {
+function hostEntry(writable: string, entry: HostRootEntry, number: number, flags: string[]): Op {
   switch (entry.kind) {
     case "overlay":
       return {
         op: "overlay-at",
         dest: entry.path,
-        upper: `${dir}/upper/${number}`,
-        work: `${dir}/work/${number}`,
+        upper: `${writable}/upper/${number}`,
+        work: `${writable}/work/${number}`,
         flags: [...flags, "make"],
         lowers: [entry.path],
       };

@@ -10,7 +10,6 @@ import {
   startBox,
   startServer,
 } from "../engine/script.ts";
-import type { HelperServer } from "../helper/server.ts";
 
 export type { RunInput, RunResult } from "../engine/script.ts";
 
@@ -46,22 +45,15 @@ export interface SandboxOptions {
  */
 export class Sandbox implements AsyncDisposable {
   readonly #engine: Engine;
-  readonly #server: HelperServer;
-  readonly #options: RunOptions;
+  readonly #host: ScriptHost;
   readonly #defaults: Pick<RunInput, "timeout" | "signal">;
   #box: Promise<StartedBox> | undefined;
   #closed = false;
 
   /** Use `sandbox()`. */
-  constructor(
-    engine: Engine,
-    server: HelperServer,
-    options: RunOptions,
-    defaults: Pick<RunInput, "timeout" | "signal">,
-  ) {
+  constructor(engine: Engine, host: ScriptHost, options: RunOptions, defaults: Pick<RunInput, "timeout" | "signal">) {
     this.#engine = engine;
-    this.#server = server;
-    this.#options = options;
+    this.#host = host;
     this.#defaults = defaults;
   }
 
@@ -71,7 +63,7 @@ export class Sandbox implements AsyncDisposable {
    */
   run(argv: string[], input: RunInput = {}): Promise<RunResult> {
     this.#check(argv);
-    return runFresh(this.#engine, this.#server, { ...this.#options, command: argv }, { ...this.#defaults, ...input });
+    return runFresh(this.#host, argv, { ...this.#defaults, ...input });
   }
 
   /**
@@ -80,15 +72,15 @@ export class Sandbox implements AsyncDisposable {
    */
   async exec(argv: string[], input: RunInput = {}): Promise<RunResult> {
     this.#check(argv);
-    this.#box ??= startBox(this.#engine, this.#server, this.#options);
-    return runInside(this.#engine, this.#server, await this.#box, argv, { ...this.#defaults, ...input });
+    this.#box ??= startBox(this.#engine, this.#host);
+    return runInside(this.#engine, this.#host, await this.#box, argv, { ...this.#defaults, ...input });
   }
 
   /** Ends everything that runs in the sandbox and removes its files. A second call does nothing. */
   async close(): Promise<void> {
     if (this.#closed) return;
     this.#closed = true;
-    await this.#server.close();
+    await this.#host.server.close();
   }
 
   [Symbol.asyncDispose](): Promise<void> {
@@ -112,7 +104,7 @@ export async function sandbox(options: SandboxOptions): Promise<Sandbox> {
   options.signal?.throwIfAborted();
   const engine = openEngine({ ...(options.root !== undefined && { root: options.root }) });
   const run = runOptions(options);
-  const box = new Sandbox(engine, await startServer(engine, run), run, {
+  const box = new Sandbox(engine, await openHost(engine, run), {
     ...(options.timeout !== undefined && { timeout: options.timeout }),
     ...(options.signal && { signal: options.signal }),
   });
