@@ -2,13 +2,14 @@ import { TsboxError } from "../base/error.ts";
 import { type Engine, openEngine } from "../engine/engine.ts";
 import type { RunOptions } from "../engine/run-options.ts";
 import {
+  openHost,
   type RunInput,
   type RunResult,
   runFresh,
   runInside,
+  type ScriptHost,
   type StartedBox,
   startBox,
-  startServer,
 } from "../engine/script.ts";
 
 export type { RunInput, RunResult } from "../engine/script.ts";
@@ -51,7 +52,7 @@ export class Sandbox implements AsyncDisposable {
   #closed = false;
 
   /** Use `sandbox()`. */
-  constructor(engine: Engine, host: ScriptHost, options: RunOptions, defaults: Pick<RunInput, "timeout" | "signal">) {
+  constructor(engine: Engine, host: ScriptHost, defaults: Pick<RunInput, "timeout" | "signal">) {
     this.#engine = engine;
     this.#host = host;
     this.#defaults = defaults;
