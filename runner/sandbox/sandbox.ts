@@ -62,7 +62,7 @@ export class Sandbox implements AsyncDisposable {
    * Runs a command in a fresh container.
    * @example const { stdout } = await box.run(["cat", "/etc/os-release"]);
    */
-  run(argv: string[], input: RunInput = {}): Promise<RunResult> {
+  async run(argv: string[], input: RunInput = {}): Promise<RunResult> {
     this.#check(argv);
     return runFresh(this.#host, argv, { ...this.#defaults, ...input });
   }
