@@ -20,6 +20,7 @@
 #include <sys/socket.h>
 #include <sys/syscall.h>
 #include <sys/wait.h>
+#include <sys/xattr.h>
 #include <unistd.h>
 
 #include "library.h"
@@ -227,4 +228,24 @@ EXPORT int tsbox_send_fds(int socket, const void *data, size_t length, const int
         sent = sendmsg(socket, &message, MSG_NOSIGNAL);
     while (sent < 0 && errno == EINTR);
     return sent < 0 ? -errno : (int)sent;
+}
+
+/* Extended attributes of the name itself, also where it is a symbolic link. With capacity 0 nothing is
+ * written and the size that is needed is returned; -ERANGE when it did not fit. */
+EXPORT int tsbox_getxattr(const char *path, const char *name, void *value, size_t capacity)
+{
+    ssize_t length = lgetxattr(path, name, value, capacity);
+    return length < 0 ? -errno : (int)length;
+}
+
+EXPORT int tsbox_setxattr(const char *path, const char *name, const void *value, size_t length)
+{
+    return lsetxattr(path, name, value, length, 0) < 0 ? -errno : 0;
+}
+
+/* Names, each ended by a NUL byte. */
+EXPORT int tsbox_listxattr(const char *path, void *names, size_t capacity)
+{
+    ssize_t length = llistxattr(path, names, capacity);
+    return length < 0 ? -errno : (int)length;
 }

@@ -20,6 +20,9 @@ const PROTOTYPES = {
   tsbox_socketpair: "int tsbox_socketpair(_Out_ int *out)",
   tsbox_close: "int tsbox_close(int fd)",
   tsbox_send_fds: "int tsbox_send_fds(int socket, const uint8_t *data, size_t length, const int *fds, int count)",
+  tsbox_getxattr: "int tsbox_getxattr(const char *path, const char *name, _Out_ uint8_t *value, size_t capacity)",
+  tsbox_setxattr: "int tsbox_setxattr(const char *path, const char *name, const uint8_t *value, size_t length)",
+  tsbox_listxattr: "int tsbox_listxattr(const char *path, _Out_ uint8_t *names, size_t capacity)",
 } as const;
 
 type FunctionName = keyof typeof PROTOTYPES;
@@ -162,4 +165,26 @@ export function closeFd(fd: number): void {
 /** Sends one message with copies of descriptors over a socket. */
 export function sendFds(socket: number, data: Uint8Array, fds: number[]): void {
   checked(native("tsbox_send_fds")(socket, data, data.length, fds, fds.length) as number, "sendmsg");
+}
+
+/** The kernel's own limits: no value or list of names is longer (XATTR_SIZE_MAX, XATTR_LIST_MAX). */
+const XATTR_MAX = 65536;
+
+/** An extended attribute of the name itself (a link is not followed); undefined when it has none of that name. */
+export function getXattr(path: string, name: string): Buffer | undefined {
+  const value = Buffer.alloc(XATTR_MAX);
+  const length = native("tsbox_getxattr")(path, name, value, value.length) as number;
+  if (length < 0 && getSystemErrorName(length) === "ENODATA") return undefined;
+  return Buffer.from(value.subarray(0, checked(length, "lgetxattr", path)));
+}
+
+export function setXattr(path: string, name: string, value: Uint8Array): void {
+  checked(native("tsbox_setxattr")(path, name, value, value.length) as number, "lsetxattr", path);
+}
+
+/** The names of a file's extended attributes; a link is not followed. */
+export function listXattrs(path: string): string[] {
+  const names = Buffer.alloc(XATTR_MAX);
+  const length = checked(native("tsbox_listxattr")(path, names, names.length) as number, "llistxattr", path);
+  return names.subarray(0, length).toString().split("\0").slice(0, -1);
 }
