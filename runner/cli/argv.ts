@@ -107,15 +107,14 @@ function longFlag(word: string, names: Map<string, Named>, rest: string[], rules
 
 /** `-dit`, `-eNAME=1`, `-e NAME=1`, `-e=NAME`: letters up to the first that takes a value. */
 function shortFlags(word: string, names: Map<string, Named>, rest: string[], rules: ArgvRules): string[] {
+  // One dash before a long name is a slip: "-detach" would otherwise be -d and -e with the variable "tach".
+  const long = `-${word.replace(/=.*$/s, "")}`;
+  if (names.has(long)) throw unknownFlag(word, names, rules, long);
   const found: string[] = [];
   for (let i = 1; i < word.length; i++) {
     const name = `-${word[i]}`;
     const named = names.get(name);
-    if (named === undefined) {
-      // A single dash before a long name is a slip of its own: "-name web".
-      const long = names.has(`-${word}`) ? `-${word}` : undefined;
-      throw unknownFlag(long === undefined ? name : word, names, rules, long);
-    }
+    if (named === undefined) throw unknownFlag(name, names, rules);
     const tail = word.slice(i + 1);
     if (!named.flag.takesValue) {
       if (tail.startsWith("=")) {

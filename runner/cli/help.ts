@@ -20,9 +20,9 @@ export function mainHelp(): string {
   }
   lines.push(
     "Global flags:",
-    `  ${"--root DIR".padEnd(12)}folder of the store (default ~/.local/share/tsbox)`,
-    `  ${"--debug".padEnd(12)}show where an error came from`,
-    `  ${"-v, --version".padEnd(12)} show the version`,
+    `  ${"--root DIR".padEnd(15)}folder of the store (default ~/.local/share/tsbox)`,
+    `  ${"--debug".padEnd(15)}show where an error came from`,
+    `  ${"-v, --version".padEnd(15)}show the version`,
     "",
     `Also: ${GROUP_WORDS.map((word) => `"tsbox ${word} …"`).join(", ")}.`,
     '"tsbox VERB --help" tells more of a verb.',

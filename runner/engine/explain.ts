@@ -200,7 +200,7 @@ const RULES: readonly Rule[] = [
   {
     code: "SUBIDS",
     message: /id map.*(range|not allowed|subuid|subgid|uid_map|gid_map)/s,
-    hint: "/etc/subuid and /etc/subgid must have a line for you, and newuidmap and newgidmap be setuid root; " + DOCTOR,
+    hint: `/etc/subuid and /etc/subgid must have a line for you, and newuidmap and newgidmap be setuid root; ${DOCTOR}`,
   },
   {
     code: "USERNS_REFUSED",
@@ -256,7 +256,9 @@ export function explain(event: FailedEvent): TsboxError {
   const [said = "", ...rest] = event.message.split(": ");
   const action = rule?.action?.(event) ?? `${visible(said)}${event.path === "" ? "" : ` ${quoted(event)}`}`;
   const reason = rule?.reason ?? (visible(rest.join(": ")) || event.errno || "the helper does not say why");
-  const where = event.op === "" || event.op === "exec" ? "" : ` (op ${event.index} of ${event.of}, ${event.op})`;
+  // What the user got wrong is said in the user's words; the rest says where in the plan it is.
+  const isOurs = rule?.action === undefined && event.op !== "";
+  const where = isOurs ? ` (op ${event.index} of ${event.of}, ${event.op})` : "";
   const errno = rule?.reason === undefined && event.errno !== "" && reason !== event.errno ? `, ${event.errno}` : "";
   const hint = typeof rule?.hint === "function" ? rule.hint(event) : rule?.hint;
   return new TsboxError(`${action}: ${reason}${errno}${where}`, {

@@ -1,6 +1,6 @@
 import { boolean, string } from "../flags.ts";
 import { listPrinter } from "../list-output.ts";
-import { HISTORY_HEADINGS, HISTORY_TABLE, historyRow } from "../rows-images.ts";
+import { HISTORY_HEADINGS, HISTORY_TABLE, type HistoryItem, historyRow } from "../rows-images.ts";
 import { defineVerb, engineOf } from "../verb.ts";
 
 export default defineVerb({
@@ -26,6 +26,8 @@ export default defineVerb({
     const print = listPrinter({ ...flags, table: HISTORY_TABLE, id: "ID", headings: HISTORY_HEADINGS });
     const { history } = await import("../../engine/history.ts");
     const items = await history(engineOf(context), word);
-    context.stdout.write(print(items.map((item) => historyRow(item, context.now(), !flags.noTrunc, flags.human))));
+    context.stdout.write(
+      print(items.map((item: HistoryItem) => historyRow(item, context.now(), !flags.noTrunc, flags.human))),
+    );
   },
 });

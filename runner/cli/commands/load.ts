@@ -26,20 +26,15 @@ export default defineVerb({
     }
     const { load } = await import("../../engine/load.ts");
     const progress = makeProgress(context.stderr, flags.quiet, context.now);
-    try {
-      const loaded = await load(engineOf(context), {
-        // Absent: standard input.
-        ...(flags.input === undefined ? {} : { path: resolve(context.cwd, flags.input) }),
-        signal: context.signal,
-        onProgress: progress.update,
-      });
-      progress.end();
-      for (const { names, id } of loaded) {
-        const lines = names.length > 0 ? names.map((name) => `Loaded image: ${name}`) : [`Loaded image ID: ${id}`];
-        context.stdout.write(lines.map((line) => `${line}\n`).join(""));
-      }
-    } finally {
-      progress.end();
+    const loaded = await load(engineOf(context), {
+      // Absent: standard input.
+      ...(flags.input === undefined ? {} : { path: resolve(context.cwd, flags.input) }),
+      signal: context.signal,
+      onProgress: progress.update,
+    }).finally(progress.end);
+    for (const { names, id } of loaded) {
+      for (const name of names) context.stdout.write(`Loaded image: ${name}\n`);
+      if (names.length === 0) context.stdout.write(`Loaded image ID: ${id}\n`);
     }
   },
 });

@@ -24,17 +24,12 @@ export default defineVerb({
     const engine = engineOf(context);
     for (const reference of words) {
       const progress = makeProgress(context.stderr, flags.quiet, context.now);
-      try {
-        const image = await pull(engine, reference, {
-          ...(flags.platform === undefined ? {} : { platform: flags.platform }),
-          signal: context.signal,
-          onProgress: progress.update,
-        });
-        progress.end();
-        context.stdout.write(`${image.reference}\n`);
-      } finally {
-        progress.end();
-      }
+      const image = await pull(engine, reference, {
+        ...(flags.platform === undefined ? {} : { platform: flags.platform }),
+        signal: context.signal,
+        onProgress: progress.update,
+      }).finally(progress.end);
+      context.stdout.write(`${image.reference}\n`);
     }
   },
 });

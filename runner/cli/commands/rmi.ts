@@ -19,8 +19,12 @@ export default defineVerb({
     for (const word of words) {
       try {
         const { untagged, deleted } = await removeImage(engine, word, { force: flags.force });
-        const lines = [...untagged.map((name) => `Untagged: ${name}`), ...deleted.map((id) => `Deleted: ${id}`)];
-        context.stdout.write(lines.map((line) => `${line}\n`).join(""));
+        for (const name of untagged)
+          context.stdout.write(`Untagged: ${name}
+`);
+        for (const id of deleted)
+          context.stdout.write(`Deleted: ${id}
+`);
       } catch (error) {
         context.stderr.write(errorText(error, context.debug));
         status = 1;
