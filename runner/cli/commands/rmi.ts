@@ -19,12 +19,8 @@ export default defineVerb({
     for (const word of words) {
       try {
         const { untagged, deleted } = await removeImage(engine, word, { force: flags.force });
-        for (const name of untagged)
-          context.stdout.write(`Untagged: ${name}
-`);
-        for (const id of deleted)
-          context.stdout.write(`Deleted: ${id}
-`);
+        for (const name of untagged) context.stdout.write(`Untagged: ${name}\n`);
+        for (const id of deleted) context.stdout.write(`Deleted: ${id}\n`);
       } catch (error) {
         context.stderr.write(errorText(error, context.debug));
         status = 1;
