@@ -64,7 +64,7 @@ bool whiteout_is(int parent, const char *name, const struct stat *st)
 
 static int whiteout_make_by_xattr(int parent, const char *name)
 {
-    cleanup_fd int fd = openat(parent, name, O_WRONLY | O_CREAT | O_EXCL | O_NOFOLLOW | O_CLOEXEC, 0);
+    cleanup_fd int fd = openat(parent, name, O_WRONLY | O_CREAT | O_EXCL | O_NOFOLLOW | O_CLOEXEC, 0600);
     if (fd < 0 || fsetxattr(fd, XATTR_WHITEOUT, "y", 1, 0) != 0)
         return -errno;
     cleanup_fd int directory = openat(parent, ".", READ_DIRECTORY);
