@@ -25,6 +25,8 @@ interface VerbRules extends VerbText {
   words: { min: number; max?: number };
   /** It starts a program: words after the first are the program's, and 125 tells tsbox's failures from the program's. */
   startsProgram?: boolean;
+  /** It listens to the context's signal and removes what it half made; any other verb is left where it stands. */
+  cleansUp?: boolean;
 }
 
 export interface VerbSpec<F extends Flags> extends VerbRules {
@@ -70,12 +72,21 @@ export function defineVerb<F extends Flags>(spec: VerbSpec<F>): Verb {
       };
       try {
         checkWordCount(spec, parsed.words.length);
-        return (await spec.act(parsed as unknown as Parsed<F>, context)) ?? 0;
+        const work: Promise<unknown> = spec.act(parsed as unknown as Parsed<F>, context);
+        const status = await (spec.cleansUp ? work : Promise.race([work, aborted(context.signal)]));
+        return typeof status === "number" ? status : 0;
       } catch (error) {
         throw withStatus(error, spec);
       }
     },
   };
+}
+
+/** Rejects when the signal comes. */
+function aborted(signal: AbortSignal): Promise<never> {
+  return new Promise((_, reject) => {
+    signal.addEventListener("abort", () => reject(signal.reason), { once: true });
+  });
 }
 
 function withGlobalFlags<F extends Flags>(flags: F): F & typeof GLOBAL_FLAGS {

@@ -21,6 +21,7 @@ export default defineVerb({
     }),
   },
   words: { min: 1, max: 2 },
+  cleansUp: true,
   examples: [
     ["tsbox import alpine-minirootfs.tar.gz alpine:3.20", "from a file"],
     ["tar -C rootfs -c . | tsbox import -c 'CMD [\"sh\"]' - mine", "from standard input, with a command"],

@@ -13,6 +13,7 @@ export default defineVerb({
     quiet: boolean({ short: "q", help: "show no progress" }),
   },
   words: { min: 0, max: 0 },
+  cleansUp: true,
   examples: [
     ["tsbox load -i busybox.tar", "an archive that docker, podman or skopeo wrote"],
     ["docker save alpine | tsbox load", "from another engine"],

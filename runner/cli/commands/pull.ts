@@ -15,6 +15,7 @@ export default defineVerb({
     quiet: boolean({ short: "q", help: "show no progress" }),
   },
   words: { min: 1 },
+  cleansUp: true,
   examples: [
     ["tsbox pull alpine:3.20", "from Docker Hub"],
     ["tsbox pull localhost:5000/app@sha256:…", "from a registry of your own, by digest"],

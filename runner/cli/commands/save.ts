@@ -14,6 +14,7 @@ export default defineVerb({
     }),
   },
   words: { min: 1 },
+  cleansUp: true,
   examples: [
     ["tsbox save -o images.tar busybox alpine", "two images in one archive"],
     ["tsbox save busybox | docker load", "to another engine"],
