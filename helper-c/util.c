@@ -279,7 +279,7 @@ bool parse_base(const char *word, unsigned base, uint64_t max, uint64_t *value)
                          : c >= 'a' && c <= 'f' ? c - 'a' + 10
                          : c >= 'A' && c <= 'F' ? c - 'A' + 10
                                                 : 99;
-        if (digit >= base || result > (max - digit) / base)
+        if (digit >= base || digit > max || result > (max - digit) / base)
             return false;
         result = result * base + digit;
     }
