@@ -1,0 +1,250 @@
+import { createHash, type Hash } from "node:crypto";
+import { createReadStream, existsSync, readFileSync, renameSync, rmSync, statSync, writeFileSync } from "node:fs";
+import { type FileHandle, open } from "node:fs/promises";
+import { join } from "node:path";
+import { TsboxError } from "../base/error.ts";
+import { digestHex } from "../oci/digest.ts";
+import type { Descriptor, Digest } from "../oci/types.ts";
+import { lock, unlock } from "../sys/native.ts";
+import { makeStore, type StoreLayout } from "./layout.ts";
+import { stagingFile } from "./staging.ts";
+
+const READ_SIZE = 1 << 20;
+
+/** Bytes that are not those that were asked for. */
+export class BlobMismatch extends TsboxError {}
+
+export function hasBlob(layout: StoreLayout, digest: Digest): boolean {
+  return existsSync(layout.blob(digest));
+}
+
+export function readBlob(layout: StoreLayout, digest: Digest): Buffer {
+  try {
+    return readFileSync(layout.blob(digest));
+  } catch (cause) {
+    throw new TsboxError(`Cannot read blob ${digest}: it is not in the store`, {
+      code: "NO_BLOB",
+      cause,
+      hint: "pull or load the image again",
+    });
+  }
+}
+
+export function blobStream(layout: StoreLayout, digest: Digest): AsyncIterable<Uint8Array> {
+  return createReadStream(layout.blob(digest), { highWaterMark: READ_SIZE });
+}
+
+/** Keeps a small blob; one that is there already is left as it is. */
+export function putBlob(layout: StoreLayout, bytes: Uint8Array): { digest: Digest; size: number } {
+  const digest: Digest = `sha256:${createHash("sha256").update(bytes).digest("hex")}`;
+  if (!hasBlob(layout, digest)) {
+    const staged = stagingFile(layout);
+    try {
+      writeFileSync(staged.path, bytes, { mode: 0o600, flush: true } as never);
+      renameSync(staged.path, layout.blob(digest));
+    } finally {
+      staged.release();
+    }
+  }
+  return { digest, size: bytes.length };
+}
+
+/** Keeps a stream as a blob; with `expected` anything else is refused. The bytes pass `tap` on their way. */
+export async function putBlobStream(
+  layout: StoreLayout,
+  source: AsyncIterable<Uint8Array>,
+  expected?: Digest,
+): Promise<{ digest: Digest; size: number; head: Buffer }> {
+  const staged = stagingFile(layout);
+  const file = await open(staged.path, "wx", 0o600);
+  const hash = createHash("sha256");
+  let size = 0;
+  let head = Buffer.alloc(0);
+  try {
+    for await (const chunk of source) {
+      hash.update(chunk);
+      if (head.length < 8) head = Buffer.concat([head, chunk.subarray(0, 8)]);
+      size += chunk.length;
+      await writeAll(file, chunk);
+    }
+    const digest: Digest = `sha256:${hash.digest("hex")}`;
+    if (expected !== undefined && digest !== expected) throw mismatch(expected, digest);
+    await file.datasync();
+    renameSync(staged.path, layout.blob(digest));
+    return { digest, size, head };
+  } finally {
+    await file.close();
+    staged.release();
+  }
+}
+
+/** Opens the source's bytes from an offset on; `start` is where they really begin. */
+export type OpenBlob = (offset: number) => Promise<{ start: number; stream: AsyncIterable<Uint8Array> }>;
+
+/**
+ * A blob on its way into the store. It is written beside the store's blobs and gets its name when size and digest are right; a part that a killed
+ * process left is taken up again. Readers follow the file while it grows. One process downloads, others wait for it.
+ */
+export class BlobDownload {
+  readonly done: Promise<void>;
+  readonly #layout: StoreLayout;
+  readonly #descriptor: Descriptor;
+  readonly #partial: string;
+  #written = 0;
+  #finished = false;
+  #failure: unknown;
+  #wake: (() => void)[] = [];
+
+  constructor(
+    layout: StoreLayout,
+    descriptor: Descriptor,
+    openBlob: OpenBlob,
+    private readonly onProgress: (bytes: number) => void,
+    private readonly signal?: AbortSignal,
+  ) {
+    this.#layout = layout;
+    this.#descriptor = descriptor;
+    this.#partial = join(layout.tmp, `blob-${digestHex(descriptor.digest)}.partial`);
+    this.done = this.#download(openBlob).then(
+      () => this.#end(undefined),
+      (error) => {
+        this.#end(error);
+        throw error;
+      },
+    );
+    this.done.catch(() => {}); // told to whoever awaits or reads
+  }
+
+  /** All bytes from the start, as they come. Ends with the failure of the download, if it fails. */
+  async *bytes(): AsyncGenerator<Uint8Array> {
+    let offset = 0;
+    let file: FileHandle | undefined;
+    try {
+      for (;;) {
+        if (this.#failure !== undefined) throw this.#failure;
+        const available = this.#written - offset;
+        if (available <= 0) {
+          if (this.#finished) return;
+          await new Promise<void>((resolve) => this.#wake.push(resolve));
+          continue;
+        }
+        file ??= await open(this.#finished ? this.#layout.blob(this.#descriptor.digest) : this.#partial, "r");
+        const { bytesRead, buffer } = await file.read(
+          Buffer.allocUnsafe(Math.min(READ_SIZE, available)),
+          0,
+          undefined,
+          offset,
+        );
+        offset += bytesRead;
+        yield buffer.subarray(0, bytesRead);
+      }
+    } finally {
+      await file?.close();
+    }
+  }
+
+  async #download(openBlob: OpenBlob): Promise<void> {
+    makeStore(this.#layout);
+    const held = await lock(this.#layout.lock(`blob-${digestHex(this.#descriptor.digest)}`));
+    try {
+      if (hasBlob(this.#layout, this.#descriptor.digest)) {
+        this.#advance(statSync(this.#layout.blob(this.#descriptor.digest)).size);
+        return;
+      }
+      await this.#fill(openBlob);
+    } finally {
+      unlock(held);
+    }
+  }
+
+  async #fill(openBlob: OpenBlob): Promise<void> {
+    const { digest, size } = this.#descriptor;
+    const file = await open(this.#partial, existsSync(this.#partial) ? "r+" : "w+", 0o600);
+    try {
+      let { hash, length } = await hashFile(file, size);
+      let tries = 0;
+      while (length < size || tries === 0) {
+        this.#advance(length);
+        if (length === size) break;
+        const { start, stream } = await openBlob(length);
+        if (start === 0 && length > 0) {
+          // the registry sends all of it again: readers have seen these bytes, so they must come out the same
+          ({ hash, length } = { hash: createHash("sha256"), length: 0 });
+        }
+        try {
+          for await (const chunk of stream) {
+            this.signal?.throwIfAborted();
+            if (length + chunk.length > size) throw mismatch(digest, `more than the ${size} bytes announced`);
+            hash.update(chunk);
+            await writeAll(file, chunk, length);
+            length += chunk.length;
+            this.#advance(length);
+          }
+        } catch (error) {
+          if (error instanceof TsboxError || this.signal?.aborted || ++tries > 5) throw error;
+          continue; // the connection broke: go on from here
+        }
+        if (length < size && ++tries > 5) throw mismatch(digest, `only ${length} of ${size} bytes`);
+      }
+      const got = `sha256:${hash.digest("hex")}`;
+      if (got !== digest) throw mismatch(digest, got);
+      await file.datasync();
+      renameSync(this.#partial, this.#layout.blob(digest));
+    } catch (error) {
+      if (error instanceof BlobMismatch) rmSync(this.#partial, { force: true });
+      throw error;
+    } finally {
+      await file.close();
+    }
+  }
+
+  #advance(written: number): void {
+    if (written > this.#written) this.#written = written;
+    this.onProgress(written);
+    this.#notify();
+  }
+
+  #end(error: unknown): void {
+    this.#failure = error;
+    this.#finished = true;
+    this.#notify();
+  }
+
+  #notify(): void {
+    const wake = this.#wake;
+    this.#wake = [];
+    for (const resolve of wake) resolve();
+  }
+}
+
+/** The digest so far of what a partial file holds; one longer than the blob is started anew. */
+async function hashFile(file: FileHandle, size: number): Promise<{ hash: Hash; length: number }> {
+  const hash = createHash("sha256");
+  const { size: length } = await file.stat();
+  if (length > size) {
+    await file.truncate(0);
+    return { hash, length: 0 };
+  }
+  const buffer = Buffer.allocUnsafe(READ_SIZE);
+  for (let at = 0; at < length; ) {
+    const { bytesRead } = await file.read(buffer, 0, READ_SIZE, at);
+    if (bytesRead === 0) break;
+    hash.update(buffer.subarray(0, bytesRead));
+    at += bytesRead;
+  }
+  return { hash, length };
+}
+
+async function writeAll(file: FileHandle, chunk: Uint8Array, position?: number): Promise<void> {
+  for (let done = 0; done < chunk.length; ) {
+    const at = position === undefined ? undefined : position + done;
+    done += (await file.write(chunk, done, chunk.length - done, at)).bytesWritten;
+  }
+}
+
+function mismatch(want: Digest, got: string): BlobMismatch {
+  return new BlobMismatch(`Cannot keep blob: got ${got}, want ${want}`, {
+    code: "DIGEST_MISMATCH",
+    hint: "the source is damaged or was changed on the way; nothing of it was kept",
+  });
+}

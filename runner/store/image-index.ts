@@ -1,0 +1,60 @@
+import { readFileSync } from "node:fs";
+import { writeFileAtomic } from "../base/atomic-write.ts";
+import { TsboxError } from "../base/error.ts";
+import { OCI_INDEX } from "../oci/media-types.ts";
+import type { Descriptor, Index } from "../oci/types.ts";
+import { lock, unlock } from "../sys/native.ts";
+import { makeStore, type StoreLayout } from "./layout.ts";
+
+/** Where a manifest's name stands in index.json (OCI image spec, "Pre-Defined Annotation Keys"); skopeo looks there too. */
+export const REF_NAME = "org.opencontainers.image.ref.name";
+/** What the registry served under the name: the index, where the image is one platform of several. */
+export const SERVED_DIGEST = "dev.tsbox.served-digest";
+
+/** The names of the store: entries of the layout's index.json. An image without a name has an entry without that annotation. */
+export function readIndex(layout: StoreLayout): Descriptor[] {
+  let text: string;
+  try {
+    text = readFileSync(layout.index, "utf8");
+  } catch (error) {
+    if ((error as NodeJS.ErrnoException).code === "ENOENT") return [];
+    throw error;
+  }
+  try {
+    return (JSON.parse(text) as Index).manifests;
+  } catch (cause) {
+    throw new TsboxError(`Cannot read the store's index "${layout.index}": it is not JSON`, { code: "STORE", cause });
+  }
+}
+
+export function refName(entry: Descriptor): string | undefined {
+  return entry.annotations?.[REF_NAME];
+}
+
+/** Changes the index in one step, while no other process does. */
+export async function changeIndex(layout: StoreLayout, change: (entries: Descriptor[]) => Descriptor[]): Promise<void> {
+  makeStore(layout);
+  const held = await lock(layout.lock("index"));
+  try {
+    const index: Index = { schemaVersion: 2, mediaType: OCI_INDEX, manifests: change(readIndex(layout)) };
+    writeFileAtomic(layout.index, JSON.stringify(index), 0o600);
+  } finally {
+    unlock(held);
+  }
+}
+
+/** Gives a manifest a name, which another one may have had: that one stays as an image without name. */
+export function withName(entries: Descriptor[], name: string, entry: Descriptor): Descriptor[] {
+  const named = { ...entry, annotations: { ...entry.annotations, [REF_NAME]: name } };
+  const rest = entries.flatMap((other) => {
+    if (refName(other) !== name) return other.digest === entry.digest && refName(other) === undefined ? [] : [other];
+    const kept = other.digest === entry.digest || entries.some((e) => e !== other && e.digest === other.digest);
+    return kept ? [] : [withoutName(other)];
+  });
+  return [...rest, named];
+}
+
+export function withoutName(entry: Descriptor): Descriptor {
+  const { [REF_NAME]: _, ...annotations } = entry.annotations ?? {};
+  return { ...entry, annotations };
+}
