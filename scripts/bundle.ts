@@ -1,0 +1,46 @@
+/**
+ * Bundles the runner into dist/:
+ *
+ *   tsbox        the executable: loads main.cjs, with V8's code cache when that fits
+ *   main.cjs     the command line; commands that are not used are not evaluated
+ *   main.cache   what V8 compiled of main.cjs at build time
+ *   index.cjs, index.mjs    what `require("tsbox")` and `import "tsbox"` give
+ *
+ * koffi stays outside: it brings a binary of its own.
+ */
+import { execFileSync } from "node:child_process";
+import { chmodSync, copyFileSync, writeFileSync } from "node:fs";
+import { type BuildOptions, build } from "esbuild";
+
+const common: BuildOptions = {
+  bundle: true,
+  platform: "node",
+  target: "node20",
+  external: ["koffi"],
+  // Names stay: they are in stack traces that `--debug` shows. The V8 cache makes their length free.
+  minifyWhitespace: true,
+  minifySyntax: true,
+  legalComments: "none",
+  logLevel: "warning",
+};
+
+const commonJS: BuildOptions = {
+  ...common,
+  format: "cjs",
+  // The sources ask for __dirname first; only the ES module has import.meta.
+  define: { "import.meta.url": "undefined" },
+};
+
+await Promise.all([
+  build({ ...commonJS, entryPoints: ["runner/main.ts"], outfile: "dist/main.cjs" }),
+  build({ ...commonJS, entryPoints: ["runner/index.ts"], outfile: "dist/index.cjs" }),
+  build({ ...common, format: "esm", entryPoints: ["runner/index.ts"], outfile: "dist/index.mjs" }),
+]);
+
+// Without it the executable, which has no ending, would be an ES module like the sources.
+writeFileSync("dist/package.json", '{ "type": "commonjs" }\n');
+copyFileSync("scripts/bundle/launcher.cjs", "dist/tsbox");
+chmodSync("dist/tsbox", 0o755);
+execFileSync(process.execPath, ["scripts/bundle/code-cache.cjs", "dist/main.cjs", "dist/main.cache"], {
+  stdio: "inherit",
+});

@@ -1,0 +1,19 @@
+#!/usr/bin/env node
+"use strict";
+// Runs main.cjs as `require` would, but gives V8 what it compiled when the package was built. V8
+// refuses a cache of another version, other flags or another source, and compiles as usual.
+const { readFileSync } = require("node:fs");
+const { join } = require("node:path");
+const { Script } = require("node:vm");
+
+const filename = join(__dirname, "main.cjs");
+const source = readFileSync(filename, "utf8");
+let cachedData;
+try {
+  cachedData = readFileSync(join(__dirname, "main.cache"));
+} catch {
+  // Not there: slower, nothing else.
+}
+const wrapper = `(function (exports, require, module, __filename, __dirname) {${source}\n})`;
+const script = new Script(wrapper, { filename, cachedData });
+script.runInThisContext()(exports, require, module, filename, __dirname);
