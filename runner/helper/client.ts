@@ -2,6 +2,7 @@ import { type ChildProcess, spawn, spawnSync } from "node:child_process";
 import { closeSync, mkdtempSync, openSync, readFileSync, rmSync, unlinkSync, writeSync } from "node:fs";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
+import { createInterface } from "node:readline";
 import type { Readable, Writable } from "node:stream";
 import { TsboxError } from "../base/error.ts";
 import type { HelperEvent, Plan } from "../plan/types.ts";
@@ -89,8 +90,13 @@ export class MissingLink extends TsboxError {}
 
 /** Starts `apply`: records go into `sink`, `done` resolves when the layer is on disk. */
 export function applyLayer(plan: Plan): { sink: Writable; done: Promise<Applied>; kill(): void } {
-  const run = startHelper(plan, ["pipe", "ignore", "pipe"]);
+  const run = startHelper(plan, ["pipe", "pipe", "pipe"]);
+  // apply itself speaks on descriptor 1
+  const told: HelperEvent[] = [];
+  const lines = createInterface({ input: run.child.stdout as Readable });
+  lines.on("line", (line) => told.push(...[decodeEvent(line) ?? []].flat()));
   const done = run.done.then((result): Applied => {
+    result.events.push(...told);
     const applied = result.events.find((event) => event.event === "applied");
     const missing = result.events.find((event) => event.event === "missing-link");
     if (missing) {

@@ -49,7 +49,7 @@ export function putBlob(layout: StoreLayout, bytes: Uint8Array): { digest: Diges
   return { digest, size: bytes.length };
 }
 
-/** Keeps a stream as a blob; with `expected` anything else is refused. The bytes pass `tap` on their way. */
+/** Keeps a stream as a blob; with `expected` anything else is refused. `head` is its first bytes. */
 export async function putBlobStream(
   layout: StoreLayout,
   source: AsyncIterable<Uint8Array>,

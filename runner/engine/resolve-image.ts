@@ -1,0 +1,72 @@
+import { TsboxError } from "../base/error.ts";
+import { chainIDs } from "../oci/chain.ts";
+import { formatPlatform, platformMatches } from "../oci/platform.ts";
+import type { Digest, ImageConfig, Platform } from "../oci/types.ts";
+import type { Identity } from "../plan/idmap.ts";
+import { blobStream } from "../store/blob-store.ts";
+import { hasLayer, layerRoot } from "../store/layer-store.ts";
+import { storeLayout } from "../store/layout.ts";
+import type { Engine } from "./engine.ts";
+import type { PullPolicy } from "./run-options.ts";
+import { findImage, type StoredImage } from "./stored-image.ts";
+
+export interface ResolveOptions {
+  policy: PullPolicy;
+  identity: Identity;
+  platform?: Platform;
+}
+
+/** An image ready to be run: its layers are unpacked. */
+export interface ResolvedImage {
+  imageID: Digest;
+  config: ImageConfig;
+  /** Topmost first. */
+  lowers: string[];
+}
+
+/** The way every `run` takes: a few small reads when the image is there, a pull by the policy when it is not. */
+export async function resolveImage(engine: Engine, name: string, options: ResolveOptions): Promise<ResolvedImage> {
+  let image = findImage(engine, name);
+  if (image && options.platform && !platformMatches(options.platform, image.config)) image = undefined;
+  if (name === "base") {
+    image ??= await loadBase(engine);
+  } else if (options.policy === "always" || options.policy === "newer" || (!image && options.policy === "missing")) {
+    const { pull } = await import("./pull.ts");
+    if (!image) engine.warn(`image "${name}" is not in the store: pulling it`);
+    await pull(engine, name, {
+      policy: options.policy,
+      identity: options.identity,
+      ...(options.platform && { platform: formatPlatform(options.platform) }),
+    });
+    image = findImage(engine, name);
+  }
+  if (!image) {
+    throw new TsboxError(`Cannot run "${name}": the image is not in the store, and --pull never forbids to get it`, {
+      code: "NO_SUCH_IMAGE",
+    });
+  }
+  return { imageID: image.id, config: image.config, lowers: await lowersOf(engine, image, options.identity) };
+}
+
+async function lowersOf(engine: Engine, image: StoredImage, identity: Identity): Promise<string[]> {
+  const layout = storeLayout(engine.root);
+  const diffIDs = image.config.rootfs.diff_ids;
+  const chain = chainIDs(diffIDs);
+  if (chain.every((chainID) => hasLayer(layout, identity.key, chainID))) {
+    return chain.map((chainID) => layerRoot(layout, identity.key, chainID)).reverse();
+  }
+  // unpacked for another id map, or removed by hand: the blobs are there
+  const { unpackLayers } = await import("./unpack-image.ts");
+  const { layerDescriptors } = await import("./image-layers.ts");
+  const layers = layerDescriptors(image.manifest, image.config);
+  return unpackLayers(engine, identity, diffIDs, (number) =>
+    blobStream(layout, (layers[number] as { digest: Digest }).digest),
+  );
+}
+
+async function loadBase(engine: Engine): Promise<StoredImage | undefined> {
+  const { load } = await import("./load.ts");
+  const { builtFolder } = await import("../helper/locate.ts");
+  await load(engine, { path: `${builtFolder()}/base.tar` });
+  return findImage(engine, "base");
+}

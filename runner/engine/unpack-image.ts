@@ -1,0 +1,109 @@
+import type { Writable } from "node:stream";
+import { MissingLink } from "../helper/client.ts";
+import { unpackLayer } from "../layers/unpack.ts";
+import { chainIDs } from "../oci/chain.ts";
+import type { Digest } from "../oci/types.ts";
+import type { Identity } from "../plan/idmap.ts";
+import { commitLayer, hasLayer, layerRoot } from "../store/layer-store.ts";
+import { storeLayout } from "../store/layout.ts";
+import { stagingFolder } from "../store/staging.ts";
+import { lock, unlock } from "../sys/native.ts";
+import type { Engine } from "./engine.ts";
+import { removeTrees } from "./remove-trees.ts";
+
+/** Where a layer's bytes come from, compressed as they may be. */
+export type LayerSource = (number: number) => AsyncIterable<Uint8Array>;
+
+/**
+ * Unpacks the layers of an image that are not in the store yet, bottom first: what a layer's links and parents mean depends on those below. Returns
+ * the lowerdirs, topmost first.
+ */
+export async function unpackLayers(
+  engine: Engine,
+  identity: Identity,
+  diffIDs: Digest[],
+  source: LayerSource,
+  onLayer: (number: number) => void = () => {},
+): Promise<string[]> {
+  const layout = storeLayout(engine.root);
+  const lowers: string[] = [];
+  for (const [number, chainID] of chainIDs(diffIDs).entries()) {
+    if (!hasLayer(layout, identity.key, chainID)) {
+      const held = await lock(layout.lock(`layer-${identity.key}-${chainID.slice(7)}`));
+      try {
+        // another process may have made it while we waited
+        if (!hasLayer(layout, identity.key, chainID)) {
+          await unpackOne(engine, identity, source(number), lowers, { diffID: diffIDs[number] as Digest, chainID });
+        }
+      } finally {
+        unlock(held);
+      }
+    }
+    onLayer(number);
+    lowers.unshift(layerRoot(layout, identity.key, chainID));
+  }
+  return lowers;
+}
+
+/** Unpacks one layer. Without `diffID` it is what its bytes say; it then is the lowest of its image. */
+export async function unpackOne(
+  engine: Engine,
+  identity: Identity,
+  source: AsyncIterable<Uint8Array>,
+  lowers: string[],
+  expected: { diffID?: Digest; chainID?: Digest },
+): Promise<Digest> {
+  const layout = storeLayout(engine.root);
+  const staged = stagingFolder(layout);
+  let committed = false;
+  try {
+    const root = `${staged.path}/root`;
+    const apply = engine.applyLayer(root, lowers, identity);
+    let unpacked: Awaited<ReturnType<typeof unpackLayer>>;
+    try {
+      unpacked = await unpackLayer({
+        source,
+        sink: apply.sink,
+        ...(expected.diffID !== undefined && { diffID: expected.diffID }),
+      });
+      await end(apply.sink);
+    } catch (error) {
+      apply.sink.destroy();
+      apply.kill();
+      // when the helper refused, its reason says more than the broken pipe
+      const refusal = await apply.done.then(
+        () => undefined,
+        (reason: unknown) => reason,
+      );
+      throw isBrokenPipe(error) || refusal instanceof MissingLink ? (refusal ?? error) : error;
+    }
+    const applied = await apply.done;
+    const diffID = unpacked.diffID as Digest;
+    const meta = { diffID, chainID: expected.chainID ?? diffID, size: unpacked.size, entries: unpacked.entries };
+    if (!hasLayer(layout, identity.key, meta.chainID)) {
+      commitLayer(layout, identity.key, staged, meta, applied.deferred);
+      committed = true;
+    }
+    return diffID;
+  } finally {
+    if (!committed) await removeTrees(engine, [staged.path], identity);
+    staged.release();
+  }
+}
+
+function end(sink: Writable): Promise<void> {
+  return new Promise((resolve, reject) => {
+    sink.on("error", reject);
+    sink.end(resolve);
+  });
+}
+
+function isBrokenPipe(error: unknown): boolean {
+  const code = (error as NodeJS.ErrnoException | undefined)?.code;
+  return (
+    code === "EPIPE" ||
+    code === "ERR_STREAM_DESTROYED" ||
+    code === "ERR_STREAM_PREMATURE_CLOSE" ||
+    code === "ECONNRESET"
+  );
+}
