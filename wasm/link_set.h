@@ -20,6 +20,7 @@ struct link_set {
     uint32_t count;
 };
 
+/* A set that was never used must be all zeros, as a static one is. */
 void link_set_clear(struct link_set *set);
 void link_set_add(struct link_set *set, struct bytes path);
 void link_set_remove(struct link_set *set, struct bytes path);

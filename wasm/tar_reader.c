@@ -209,7 +209,9 @@ static const char *put_path(struct tar_reader *r, struct record *record, bool *s
         }
         }
     }
-    if (link_set_has_above(&r->links, (struct bytes){at, record->path_length}))
+    path.length = record->path_length;
+    /* An opaque marker is in the directory that its record names. */
+    if (link_set_has_above(&r->links, path) || (record->kind == RECORD_OPAQUE && link_set_has(&r->links, path)))
         return "is below a symbolic link that leads out of the root";
     if (record->path_length == 0 && record->kind != RECORD_DIRECTORY && record->kind != RECORD_OPAQUE)
         return "would replace the root";
