@@ -39,7 +39,11 @@ const context: Context = {
   now: Date.now,
 };
 
-process.exit(await status());
+// a fault outside of what a command awaits is still told as one line, never as a stack
+for (const kind of ["uncaughtException", "unhandledRejection"]) {
+  process.on(kind, (error: unknown) => void report(error).then((code) => process.exit(code)));
+}
+void status().then((code) => process.exit(code));
 
 async function status(): Promise<number> {
   try {
@@ -48,10 +52,15 @@ async function status(): Promise<number> {
   } catch (thrown) {
     if (stoppedBy !== 0) return 128 + stoppedBy;
     const error = thrown instanceof Restated ? thrown.error : thrown;
-    const { errorText, statusOf } = await import("./cli/print-error.ts");
-    process.stderr.write(errorText(error, debugAsked()));
-    return thrown instanceof Restated ? thrown.exitCode : statusOf(error);
+    const code = await report(error);
+    return thrown instanceof Restated ? thrown.exitCode : code;
   }
+}
+
+async function report(error: unknown): Promise<number> {
+  const { errorText, statusOf } = await import("./cli/print-error.ts");
+  process.stderr.write(errorText(error, debugAsked()));
+  return statusOf(error);
 }
 
 /** The error may be that the flags cannot be read, so the words themselves are looked at. */

@@ -1,3 +1,4 @@
+import type { HistoryEntry } from "../oci/types.ts";
 import type { Engine } from "./engine.ts";
 import { layerSizes } from "./images.ts";
 import { getImage } from "./stored-image.ts";
@@ -16,7 +17,7 @@ export interface ImageHistoryEntry {
 export async function history(engine: Engine, word: string): Promise<ImageHistoryEntry[]> {
   const image = getImage(engine, word);
   const sizes = layerSizes(engine, image);
-  const steps = image.config.history ?? sizes.map(() => ({}));
+  const steps: HistoryEntry[] = image.config.history ?? sizes.map(() => ({}));
   let layer = 0;
   const entries = steps.map((step) => ({
     ...(step.created !== undefined && { created: step.created }),

@@ -2,9 +2,9 @@ import { createReadStream } from "node:fs";
 import { TsboxError } from "../base/error.ts";
 import { sniff } from "../layers/decompress.ts";
 import { OCI_CONFIG, OCI_LAYER, OCI_LAYER_GZIP, OCI_LAYER_ZSTD, OCI_MANIFEST } from "../oci/media-types.ts";
-import { hostPlatform, parsePlatform } from "../oci/platform.ts";
+import { hostPlatform } from "../oci/platform.ts";
 import { formatReference, parseReference } from "../oci/reference.ts";
-import type { Digest, ImageConfig, Manifest } from "../oci/types.ts";
+import type { Digest, ImageConfig, Manifest, Platform } from "../oci/types.ts";
 import { blobStream, putBlob, putBlobStream } from "../store/blob-store.ts";
 import { changeIndex, withName } from "../store/image-index.ts";
 import { makeStore, storeLayout } from "../store/layout.ts";
@@ -21,7 +21,7 @@ export interface ImportOptions {
   /** Dockerfile instructions: `CMD ["sh"]`, `ENV A=1`… */
   changes: string[];
   message?: string;
-  platform?: string;
+  platform?: Platform;
   signal?: AbortSignal;
 }
 
@@ -37,7 +37,7 @@ export async function importRoot(engine: Engine, options: ImportOptions): Promis
     const blob = await putBlobStream(layout, abortable(source, options.signal));
     const diffID = await unpackOne(engine, engine.identity(), blobStream(layout, blob.digest), [], {});
     const created = new Date().toISOString();
-    const platform = options.platform === undefined ? hostPlatform() : parsePlatform(options.platform);
+    const platform = options.platform ?? hostPlatform();
     const config: ImageConfig = {
       created,
       architecture: platform.architecture,

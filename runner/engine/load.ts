@@ -138,7 +138,11 @@ async function keepFiles(
       continue;
     }
     const named = /^blobs\/sha256\/([0-9a-f]{64})$/.exec(entry.path)?.[1];
-    const { digest, size, head } = await putBlobStream(layout, entry.content, named && (`sha256:${named}` as Digest));
+    const { digest, size, head } = await putBlobStream(
+      layout,
+      entry.content,
+      named === undefined ? undefined : `sha256:${named}`,
+    );
     kept.set(entry.path, { digest, size, compression: sniff(head) });
   }
   for (const [path, target] of links) {

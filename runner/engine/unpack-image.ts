@@ -1,3 +1,4 @@
+import { mkdirSync } from "node:fs";
 import type { Writable } from "node:stream";
 import { MissingLink } from "../helper/client.ts";
 import { unpackLayer } from "../layers/unpack.ts";
@@ -58,6 +59,7 @@ export async function unpackOne(
   let committed = false;
   try {
     const root = `${staged.path}/root`;
+    mkdirSync(root, { mode: 0o755 });
     const apply = engine.applyLayer(root, lowers, identity);
     let unpacked: Awaited<ReturnType<typeof unpackLayer>>;
     try {

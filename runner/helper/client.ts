@@ -114,7 +114,10 @@ export function applyLayer(plan: Plan): { sink: Writable; done: Promise<Applied>
       deferred: result.events.filter((event) => event.event === "deferred"),
     };
   });
-  return { sink: run.child.stdin as Writable, done, kill: () => run.child.kill("SIGKILL") };
+  done.catch(() => {}); // told to whoever awaits it, be it later
+  const sink = run.child.stdin as Writable;
+  sink.on("error", () => {}); // the helper's own reason for leaving is in `done`
+  return { sink, done, kill: () => run.child.kill("SIGKILL") };
 }
 
 /** Compiles seccomp rule words to BPF instructions. */
