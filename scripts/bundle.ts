@@ -9,7 +9,9 @@
  * koffi stays outside: it brings a binary of its own.
  */
 import { execFileSync } from "node:child_process";
-import { chmodSync, copyFileSync, writeFileSync } from "node:fs";
+import { chmodSync, copyFileSync, mkdtempSync, rmSync, writeFileSync } from "node:fs";
+import { tmpdir } from "node:os";
+import { join, resolve } from "node:path";
 import { type BuildOptions, build } from "esbuild";
 
 const common: BuildOptions = {
@@ -20,6 +22,8 @@ const common: BuildOptions = {
   // Names stay: they are in stack traces that `--debug` shows. The V8 cache makes their length free.
   minifyWhitespace: true,
   minifySyntax: true,
+  // Node prints the line that threw.
+  lineLimit: 160,
   legalComments: "none",
   logLevel: "warning",
 };
@@ -41,6 +45,14 @@ await Promise.all([
 writeFileSync("dist/package.json", '{ "type": "commonjs" }\n');
 copyFileSync("scripts/bundle/launcher.cjs", "dist/tsbox");
 chmodSync("dist/tsbox", 0o755);
-execFileSync(process.execPath, ["scripts/bundle/code-cache.cjs", "dist/main.cjs", "dist/main.cache"], {
-  stdio: "inherit",
-});
+
+// The store that the warming command may open is thrown away.
+const store = mkdtempSync(join(tmpdir(), "tsbox-build-"));
+try {
+  execFileSync(process.execPath, ["scripts/bundle/code-cache.cjs", "dist/main.cjs", "dist/main.cache"], {
+    stdio: "inherit",
+    env: { ...process.env, TSBOX_ROOT: store },
+  });
+} finally {
+  rmSync(store, { recursive: true, force: true });
+}
