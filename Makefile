@@ -67,11 +67,11 @@ bootstrap:
 
 .PHONY: helper
 helper: | bootstrap
-	@$(MAKE) -C helper-c
+	@$(MAKE) -q -C helper-c 2>/dev/null || $(MAKE) -C helper-c
 
 .PHONY: wasm
 wasm: | bootstrap
-	@$(MAKE) -C wasm CLANG="$$(scripts/find-clang)"
+	@clang=$$(scripts/find-clang) && { $(MAKE) -q -C wasm CLANG=$$clang 2>/dev/null || $(MAKE) -C wasm CLANG=$$clang; }
 
 # npm writes this file last: it is as old as the last complete installation.
 node_modules/.package-lock.json: package-lock.json | bootstrap

@@ -6,13 +6,16 @@
  *   main.cache   what V8 compiled of main.cjs at build time
  *   index.cjs, index.mjs    what `require("tsbox")` and `import "tsbox"` give
  *
+ *   THIRD-PARTY.txt    licences of the packages that are in the bundles
+ *
  * koffi stays outside: it brings a binary of its own.
  */
 import { execFileSync } from "node:child_process";
 import { chmodSync, copyFileSync, mkdtempSync, rmSync, writeFileSync } from "node:fs";
 import { tmpdir } from "node:os";
-import { join, resolve } from "node:path";
+import { join } from "node:path";
 import { type BuildOptions, build } from "esbuild";
+import { thirdPartyNotices } from "./bundle/notices.ts";
 
 const common: BuildOptions = {
   bundle: true,
@@ -25,6 +28,7 @@ const common: BuildOptions = {
   // Node prints the line that threw.
   lineLimit: 160,
   legalComments: "none",
+  metafile: true,
   logLevel: "warning",
 };
 
@@ -35,11 +39,14 @@ const commonJS: BuildOptions = {
   define: { "import.meta.url": "undefined" },
 };
 
-await Promise.all([
+const built = await Promise.all([
   build({ ...commonJS, entryPoints: ["runner/main.ts"], outfile: "dist/main.cjs" }),
   build({ ...commonJS, entryPoints: ["runner/index.ts"], outfile: "dist/index.cjs" }),
   build({ ...common, format: "esm", entryPoints: ["runner/index.ts"], outfile: "dist/index.mjs" }),
 ]);
+
+const bundled = built.flatMap(({ metafile }) => Object.keys(metafile?.inputs ?? {}));
+writeFileSync("dist/THIRD-PARTY.txt", thirdPartyNotices(bundled));
 
 // Without it the executable, which has no ending, would be an ES module like the sources.
 writeFileSync("dist/package.json", '{ "type": "commonjs" }\n');
