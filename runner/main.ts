@@ -21,20 +21,22 @@ for (const [name, number] of Object.entries(SIGNALS)) {
   });
 }
 
-// The reader went away, as in "tsbox ps | head -1": nobody is left to be told.
-for (const stream of [process.stdout, process.stderr]) {
-  stream.on("error", (error: NodeJS.ErrnoException) => process.exit(error.code === "EPIPE" ? 141 : 125));
-}
-
 const argv = process.argv.slice(2);
 const context: Context = {
   root: undefined,
   debug: false,
   env: process.env,
   cwd: currentDirectory(),
-  stdout: process.stdout,
-  stderr: process.stderr,
-  stdinIsTerminal: process.stdin.isTTY === true,
+  // streams cost 3 ms to make, and a `run` needs none of them
+  get stdout() {
+    return watched(process.stdout);
+  },
+  get stderr() {
+    return watched(process.stderr);
+  },
+  get stdinIsTerminal() {
+    return process.stdin.isTTY === true;
+  },
   signal: stopping.signal,
   now: Date.now,
 };
@@ -55,6 +57,12 @@ async function status(): Promise<number> {
     const code = await report(error);
     return thrown instanceof Restated ? thrown.exitCode : code;
   }
+}
+
+/** The reader went away, as in "tsbox ps | head -1": nobody is left to be told. */
+function watched(stream: NodeJS.WriteStream): NodeJS.WriteStream {
+  if (stream.listenerCount("error") > 0) return stream;
+  return stream.on("error", (error: NodeJS.ErrnoException) => process.exit(error.code === "EPIPE" ? 141 : 125));
 }
 
 async function report(error: unknown): Promise<number> {

@@ -1,13 +1,13 @@
-import { randomBytes } from "node:crypto";
 import { closeSync, fsyncSync, openSync, renameSync, rmSync, writeSync } from "node:fs";
 import { dirname } from "node:path";
+import { randomHex } from "./random.ts";
 
 /**
  * Replaces a file's content in one step: whoever reads it, or whatever kills this process, finds the old content or the new. The
  * name beside it that serves meanwhile starts with `.new-`, so that a sweep can tell it.
  */
 export function writeFileAtomic(path: string, data: string | Uint8Array, mode = 0o600): void {
-  const staged = `${dirname(path)}/.new-${randomBytes(8).toString("hex")}`;
+  const staged = `${dirname(path)}/.new-${randomHex(8)}`;
   try {
     const fd = openSync(staged, "wx", mode);
     try {

@@ -1,5 +1,5 @@
-import { randomBytes, randomInt } from "node:crypto";
 import { TsboxError } from "../base/error.ts";
+import { randomBytes, randomHex } from "../base/random.ts";
 
 const MOODS = (
   "amber brave bright calm clever cosy daring eager fair fleet gentle glad honest jolly keen kind lively lucid mellow merry neat " +
@@ -12,12 +12,13 @@ const ANIMALS = (
 
 /** A name for a container that was given none; the caller tries again when it is taken. */
 export function generateName(attempt: number): string {
-  const pick = (words: string[]) => words[randomInt(words.length)];
-  return `${pick(MOODS)}_${pick(ANIMALS)}${attempt < 3 ? "" : randomInt(1000)}`;
+  const number = randomBytes(6);
+  const pick = (words: string[], at: number) => words[number.readUInt16LE(at) % words.length];
+  return `${pick(MOODS, 0)}_${pick(ANIMALS, 2)}${attempt < 3 ? "" : number.readUInt16LE(4) % 1000}`;
 }
 
 export function generateID(): string {
-  return randomBytes(32).toString("hex");
+  return randomHex(32);
 }
 
 /** Docker's rule for names. */

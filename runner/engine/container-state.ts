@@ -1,7 +1,7 @@
 import { join } from "node:path";
 import type { ContainerRecord } from "../container/record.ts";
 import { type ContainerState, foldState } from "../container/state.ts";
-import { readEvents } from "../helper/client.ts";
+import { readEvents } from "../helper/events.ts";
 import { isAlive } from "../sys/process.ts";
 import type { Engine } from "./engine.ts";
 

@@ -2,9 +2,10 @@ import { join } from "node:path";
 import type { Writable } from "node:stream";
 import { TsboxError } from "../base/error.ts";
 import { ContainerFiles } from "../container/record.ts";
-import { type Applied, applyLayer, EVENTS_FD } from "../helper/client.ts";
+import type { Applied } from "../helper/client.ts";
 import { storePlan } from "../plan/build.ts";
 import { type Identity, makeIdentity, parseSubids } from "../plan/idmap.ts";
+import type { Op } from "../plan/types.ts";
 import { gatherHostFacts, type HostFacts } from "../sys/host-facts.ts";
 
 /** What every verb of the engine works with: where the store lies, who the caller is. Made once a command. */
@@ -20,7 +21,7 @@ export interface Engine {
     root: string,
     lowers: string[],
     identity: Identity,
-  ): { sink: Writable; done: Promise<Applied>; kill(): void };
+  ): Promise<{ sink: Writable; done: Promise<Applied>; kill(): void }>;
   /** One line for the person at the keyboard, on standard error. */
   warn(line: string): void;
 }
@@ -50,8 +51,12 @@ export function openEngine(options: EngineOptions = {}): Engine {
         },
         keepID,
       ),
-    applyLayer: (target, lowers, identity) =>
-      applyLayer(storePlan(identity, [{ op: "private-mounts" }, { op: "apply", root: target, lowers }], EVENTS_FD)),
+    async applyLayer(target, lowers, identity) {
+      // child processes are for those who unpack: a `run` never loads them
+      const { applyLayer, EVENTS_FD } = await import("../helper/client.ts");
+      const ops: Op[] = [{ op: "private-mounts" }, { op: "apply", root: target, lowers }];
+      return applyLayer(storePlan(identity, ops, EVENTS_FD));
+    },
     warn: options.warn ?? (() => {}),
   };
 }

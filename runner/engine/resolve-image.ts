@@ -1,9 +1,7 @@
 import { TsboxError } from "../base/error.ts";
-import { chainIDs } from "../oci/chain.ts";
 import { formatPlatform, platformMatches } from "../oci/platform.ts";
 import type { Digest, ImageConfig, Platform } from "../oci/types.ts";
 import type { Identity } from "../plan/idmap.ts";
-import { blobStream } from "../store/blob-store.ts";
 import { hasLayer, layerRoot } from "../store/layer-store.ts";
 import { storeLayout } from "../store/layout.ts";
 import type { Engine } from "./engine.ts";
@@ -51,12 +49,14 @@ export async function resolveImage(engine: Engine, name: string, options: Resolv
 async function lowersOf(engine: Engine, image: StoredImage, identity: Identity): Promise<string[]> {
   const layout = storeLayout(engine.root);
   const diffIDs = image.config.rootfs.diff_ids;
-  const chain = chainIDs(diffIDs);
+  // a single layer is its own chain: nothing to compute
+  const chain = diffIDs.length === 1 ? diffIDs : (await import("../oci/chain.ts")).chainIDs(diffIDs);
   if (chain.every((chainID) => hasLayer(layout, identity.key, chainID))) {
     return chain.map((chainID) => layerRoot(layout, identity.key, chainID)).reverse();
   }
   // unpacked for another id map, or removed by hand: the blobs are there
   const { unpackLayers } = await import("./unpack-image.ts");
+  const { blobStream } = await import("../store/blob-store.ts");
   const { layerDescriptors } = await import("./image-layers.ts");
   const layers = layerDescriptors(image.manifest, image.config);
   return unpackLayers(engine, identity, diffIDs, (number) =>

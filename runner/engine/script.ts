@@ -1,7 +1,7 @@
-import { randomBytes } from "node:crypto";
 import { mkdirSync } from "node:fs";
 import { join } from "node:path";
 import { TsboxError } from "../base/error.ts";
+import { randomHex } from "../base/random.ts";
 import { generateID } from "../container/name.ts";
 import { HelperServer } from "../helper/server.ts";
 import type { ProcessPlan } from "../plan/build.ts";
@@ -74,7 +74,7 @@ export async function runFresh(host: ScriptHost, argv: string[], input: RunInput
   makeWritable(writable, description.root);
   const { plan } = planOf(
     { ...description, process: processOf(description, argv, input) },
-    randomBytes(6).toString("hex"),
+    randomHex(6),
     { dir, writable },
     {
       stdio: "inherit",

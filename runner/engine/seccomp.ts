@@ -1,8 +1,7 @@
-import { createHash } from "node:crypto";
 import { existsSync, mkdirSync, readFileSync, renameSync, writeFileSync } from "node:fs";
 import { join } from "node:path";
 import { TsboxError } from "../base/error.ts";
-import { compileSeccomp } from "../helper/client.ts";
+import { digestHex } from "../oci/digest.ts";
 import { capabilityNames } from "../plan/capabilities.ts";
 import { parseSeccompProfile, seccompWords } from "../plan/seccomp.ts";
 import type { Engine } from "./engine.ts";
@@ -20,20 +19,23 @@ export async function seccompFilter(
   request?: "unconfined" | { profile: string },
 ): Promise<string | undefined> {
   if (request === "unconfined") return undefined;
-  const text = request === undefined ? `default ${DEFAULT_REVISION}` : readProfile(request.profile);
   const { arch, kernel } = engine.host;
-  const key = createHash("sha256")
-    .update(JSON.stringify([text, capabilities.toString(16), arch, kernel]))
-    .digest("hex");
-  const path = join(engine.root, "cache", `seccomp-${key.slice(0, 32)}.bpf`);
+  const text = request === undefined ? "" : readProfile(request.profile);
+  const profileName = request === undefined ? `default${DEFAULT_REVISION}` : await hash(text);
+  const path = join(engine.root, "cache", `seccomp-${profileName}-${capabilities.toString(16)}-${arch}-${kernel}.bpf`);
   if (existsSync(path)) return path;
   const profile =
     request === undefined ? (await import("../plan/seccomp-default.ts")).DEFAULT_PROFILE : parseSeccompProfile(text);
+  const { compileSeccomp } = await import("../helper/client.ts");
   const filter = compileSeccomp(seccompWords(profile, capabilityNames(capabilities), { arch, kernel }));
   mkdirSync(join(engine.root, "cache"), { recursive: true, mode: 0o700 });
   writeFileSync(`${path}.${process.pid}`, filter, { mode: 0o600 });
   renameSync(`${path}.${process.pid}`, path);
   return path;
+}
+
+async function hash(text: string): Promise<string> {
+  return digestHex((await import("../oci/digest-of.ts")).digestOf(text)).slice(0, 32);
 }
 
 function readProfile(path: string): string {

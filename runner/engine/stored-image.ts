@@ -4,7 +4,7 @@ import { isManifestType } from "../oci/media-types.ts";
 import { formatReference, parseReference } from "../oci/reference.ts";
 import type { Descriptor, Digest, ImageConfig, Manifest } from "../oci/types.ts";
 import { parseImageConfig, parseJson, parseManifest } from "../oci/validate.ts";
-import { readBlob } from "../store/blob-store.ts";
+import { readBlob } from "../store/blobs.ts";
 import { readIndex, refName, SERVED_DIGEST } from "../store/image-index.ts";
 import { type StoreLayout, storeLayout } from "../store/layout.ts";
 import type { Engine } from "./engine.ts";

@@ -60,7 +60,7 @@ export async function unpackOne(
   try {
     const root = `${staged.path}/root`;
     mkdirSync(root, { mode: 0o755 });
-    const apply = engine.applyLayer(root, lowers, identity);
+    const apply = await engine.applyLayer(root, lowers, identity);
     let unpacked: Awaited<ReturnType<typeof unpackLayer>>;
     try {
       unpacked = await unpackLayer({

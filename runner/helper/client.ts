@@ -1,5 +1,5 @@
 import { type ChildProcess, spawn, spawnSync } from "node:child_process";
-import { closeSync, mkdtempSync, openSync, readFileSync, rmSync, unlinkSync, writeSync } from "node:fs";
+import { closeSync, mkdtempSync, openSync, rmSync, unlinkSync, writeSync } from "node:fs";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
 import { createInterface } from "node:readline";
@@ -167,15 +167,4 @@ function anonymousFile(content: Buffer): number {
   } finally {
     rmSync(folder, { recursive: true, force: true });
   }
-}
-
-/** Whole text of an events file; lines that do not parse are left out. */
-export function readEvents(path: string): HelperEvent[] {
-  let text: string;
-  try {
-    text = readFileSync(path, "utf8");
-  } catch {
-    return [];
-  }
-  return text.split("\n").flatMap((line) => decodeEvent(line) ?? []);
 }

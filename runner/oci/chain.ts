@@ -1,4 +1,4 @@
-import { digestOf } from "./digest.ts";
+import { digestOf } from "./digest-of.ts";
 import type { Digest } from "./types.ts";
 
 /** The chainID of each layer, bottom first: it names the layer together with all below it (OCI image spec, "Layer ChainID"). */

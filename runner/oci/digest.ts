@@ -1,4 +1,3 @@
-import { createHash } from "node:crypto";
 import { TsboxError, visible } from "../base/error.ts";
 import type { Digest } from "./types.ts";
 
@@ -19,8 +18,4 @@ export function parseDigest(text: string): Digest {
 /** The 64 digits alone: the name of a blob's file. */
 export function digestHex(digest: Digest): string {
   return digest.slice("sha256:".length);
-}
-
-export function digestOf(bytes: Uint8Array | string): Digest {
-  return `sha256:${createHash("sha256").update(bytes).digest("hex")}`;
 }

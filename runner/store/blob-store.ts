@@ -1,11 +1,12 @@
 import { createHash, type Hash } from "node:crypto";
-import { createReadStream, existsSync, readFileSync, renameSync, rmSync, statSync, writeFileSync } from "node:fs";
+import { createReadStream, existsSync, renameSync, rmSync, statSync, writeFileSync } from "node:fs";
 import { type FileHandle, open } from "node:fs/promises";
 import { join } from "node:path";
 import { TsboxError } from "../base/error.ts";
 import { digestHex } from "../oci/digest.ts";
 import type { Descriptor, Digest } from "../oci/types.ts";
 import { lock, unlock } from "../sys/native.ts";
+import { hasBlob } from "./blobs.ts";
 import { makeStore, type StoreLayout } from "./layout.ts";
 import { stagingFile } from "./staging.ts";
 
@@ -13,22 +14,6 @@ const READ_SIZE = 1 << 20;
 
 /** Bytes that are not those that were asked for. */
 export class BlobMismatch extends TsboxError {}
-
-export function hasBlob(layout: StoreLayout, digest: Digest): boolean {
-  return existsSync(layout.blob(digest));
-}
-
-export function readBlob(layout: StoreLayout, digest: Digest): Buffer {
-  try {
-    return readFileSync(layout.blob(digest));
-  } catch (cause) {
-    throw new TsboxError(`Cannot read blob ${digest}: it is not in the store`, {
-      code: "NO_BLOB",
-      cause,
-      hint: "pull or load the image again",
-    });
-  }
-}
 
 export function blobStream(layout: StoreLayout, digest: Digest): AsyncIterable<Uint8Array> {
   return createReadStream(layout.blob(digest), { highWaterMark: READ_SIZE });

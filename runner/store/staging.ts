@@ -1,6 +1,6 @@
-import { randomBytes } from "node:crypto";
 import { mkdirSync, readdirSync, rmSync, statSync } from "node:fs";
 import { join } from "node:path";
+import { randomHex } from "../base/random.ts";
 import { lockIsFree, tryLock, unlock } from "../sys/native.ts";
 import { makeStore, type StoreLayout } from "./layout.ts";
 
@@ -18,7 +18,7 @@ const DAY = 86_400_000;
 
 function stage(layout: StoreLayout): Staged {
   makeStore(layout);
-  const path = join(layout.tmp, `stage-${randomBytes(8).toString("hex")}`);
+  const path = join(layout.tmp, `stage-${randomHex(8)}`);
   const held = tryLock(`${path}.lock`);
   return {
     path,
