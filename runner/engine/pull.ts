@@ -1,11 +1,11 @@
 import { TsboxError } from "../base/error.ts";
 import { choosePlatform, formatPlatform, hostPlatform, parsePlatform, platformMatches } from "../oci/platform.ts";
 import { formatReference, parseReference, type Reference } from "../oci/reference.ts";
-import type { Descriptor, Digest, Platform } from "../oci/types.ts";
-import { isIndex, parseImageConfig, parseIndex, parseJson, parseManifest } from "../oci/validate.ts";
+import type { Descriptor, Digest, ImageConfig, Platform } from "../oci/types.ts";
+import { isIndex, MAX_MANIFEST_SIZE, parseImageConfig, parseIndex, parseJson, parseManifest } from "../oci/validate.ts";
 import type { Identity } from "../plan/idmap.ts";
 import { RegistryClient, type ServedManifest } from "../registry/client.ts";
-import { BlobDownload, putBlob } from "../store/blob-store.ts";
+import { BlobDownload, BlobMismatch, putBlob } from "../store/blob-store.ts";
 import { hasBlob } from "../store/blobs.ts";
 import { changeIndex, readIndex, SERVED_DIGEST, withName } from "../store/image-index.ts";
 import { makeStore, type StoreLayout, storeLayout } from "../store/layout.ts";
@@ -52,7 +52,10 @@ export async function pull(engine: Engine, name: string, options: PullOptions = 
   const reference = parseReference(name);
   const layout = storeLayout(engine.root);
   makeStore(layout);
-  const client = new RegistryClient(reference, { tlsVerify: options.tlsVerify ?? true });
+  // ends every transfer when one fails or the caller gives up
+  const stop = new AbortController();
+  const signal = options.signal ? AbortSignal.any([options.signal, stop.signal]) : stop.signal;
+  const client = new RegistryClient(reference, { tlsVerify: options.tlsVerify ?? true, signal });
   try {
     const served = await client.manifest();
     const current = findNamed(readIndex(layout), name);
@@ -61,7 +64,12 @@ export async function pull(engine: Engine, name: string, options: PullOptions = 
     }
     const wanted = platformOption(options.platform);
     const chosen = await manifestFor(client, served, wanted ?? hostPlatform(), name);
-    const id = await fetchImage(engine, layout, client, chosen, { ...options, ...(wanted && { wanted }) });
+    const id = await fetchImage(engine, layout, client, chosen, {
+      ...options,
+      signal,
+      stop,
+      ...(wanted && { wanted }),
+    });
     putBlob(layout, chosen.bytes);
     const entry: Descriptor = {
       mediaType: chosen.mediaType,
@@ -72,6 +80,9 @@ export async function pull(engine: Engine, name: string, options: PullOptions = 
     const full = storedName(reference);
     await changeIndex(layout, (entries) => withName(entries, full, entry));
     return { reference: full, id, digest: served.digest };
+  } catch (error) {
+    options.signal?.throwIfAborted();
+    throw error;
   } finally {
     client.close();
     await collectGarbage(engine);
@@ -84,62 +95,74 @@ async function fetchImage(
   layout: StoreLayout,
   client: RegistryClient,
   served: ServedManifest,
-  options: PullOptions & { wanted?: Platform },
+  options: PullOptions & { signal: AbortSignal; stop: AbortController; wanted?: Platform },
 ): Promise<Digest> {
   const manifest = parseManifest(parseJson(served.bytes, `manifest ${served.digest}`), `manifest ${served.digest}`);
-  const stop = new AbortController();
-  const signal = options.signal ? AbortSignal.any([options.signal, stop.signal]) : stop.signal;
-  const open = (descriptor: Descriptor) => (offset: number) => client.blob(descriptor, offset);
-  const progress = options.onProgress ?? (() => {});
-  const what = `image config ${manifest.config.digest}`;
-  const configBytes = await wholeBlob(
-    new BlobDownload(layout, manifest.config, open(manifest.config), () => {}, signal),
-  );
-  const config = parseImageConfig(parseJson(configBytes, what), what);
+  const config = await fetchConfig(layout, client, manifest.config, options.signal);
   if (options.wanted && !platformMatches(options.wanted, config)) {
     throw wrongPlatform(options.wanted, `image is for ${formatPlatform(config)}`);
   }
   const layers = layerDescriptors(manifest, config);
-  const phase = (layer: Descriptor, name: LayerProgress["phase"], current?: number) =>
-    progress({ layer: layer.digest, phase: name, total: layer.size, ...(current !== undefined && { current }) });
-  const downloads: BlobDownload[] = [];
-  const present = layers.map((layer) => hasBlob(layout, layer.digest));
-  for (const [number, layer] of layers.entries()) phase(layer, present[number] ? "exists" : "waiting");
-  const begin = (number: number) => {
-    const layer = layers[number] as Descriptor;
-    downloads[number] ??= new BlobDownload(
-      layout,
-      layer,
-      async (offset) => {
-        // the ones before it first: they are the ones that can be unpacked
-        const before = downloads[number - AT_ONCE];
-        await before?.done;
-        phase(layer, "downloading", offset);
-        return client.blob(layer, offset);
-      },
-      (bytes) => {
-        if (!present[number]) phase(layer, "downloading", bytes);
-      },
-      signal,
-    );
-    return downloads[number];
-  };
-  for (const number of layers.keys()) begin(number);
+  const present = new Set(layers.filter((layer) => hasBlob(layout, layer.digest)).map((layer) => layer.digest));
+  const progress = (layer: Descriptor, phase: LayerProgress["phase"], current?: number) =>
+    options.onProgress?.({ layer: layer.digest, phase, total: layer.size, ...(current !== undefined && { current }) });
+  for (const layer of layers) progress(layer, present.has(layer.digest) ? "exists" : "waiting");
+  // a layer that the image has twice is one download
+  const downloads = new Map<Digest, BlobDownload>();
+  for (const layer of layers) {
+    if (downloads.has(layer.digest)) continue;
+    // the ones before it first: they are the ones that can be unpacked
+    const turn = downloads.size < AT_ONCE ? undefined : [...downloads.values()].at(-AT_ONCE)?.done;
+    const onProgress = (bytes: number) => {
+      if (!present.has(layer.digest)) progress(layer, "downloading", bytes);
+    };
+    const open = (offset: number) => client.blob(layer, offset);
+    downloads.set(layer.digest, new BlobDownload(layout, layer, open, onProgress, options.signal, turn));
+  }
+  let reading: BlobDownload | undefined;
   try {
     await unpackLayers(
       engine,
       options.identity ?? engine.identity(),
       config.rootfs.diff_ids,
-      (number) => (downloads[number] as BlobDownload).bytes(),
-      (number) => phase(layers[number] as Descriptor, present[number] ? "exists" : "done"),
+      (number) => {
+        reading = downloads.get((layers[number] as Descriptor).digest) as BlobDownload;
+        return reading.bytes();
+      },
+      (number) => {
+        const layer = layers[number] as Descriptor;
+        progress(layer, present.has(layer.digest) ? "exists" : "done");
+      },
     );
-    for (const download of downloads) await download.done;
+    for (const download of downloads.values()) await download.done;
   } catch (error) {
-    stop.abort();
-    await Promise.allSettled(downloads.map((download) => download.done));
-    throw error;
+    // were the bytes wrong, or only what they say? A part of wrong bytes must not be taken up again by the next pull
+    const verdict = await reading?.done.then(
+      () => error,
+      (fault: unknown) => (fault instanceof BlobMismatch ? fault : error),
+    );
+    options.stop.abort();
+    await Promise.allSettled([...downloads.values()].map((download) => download.done));
+    throw verdict ?? error;
   }
   return manifest.config.digest;
+}
+
+async function fetchConfig(
+  layout: StoreLayout,
+  client: RegistryClient,
+  descriptor: Descriptor,
+  signal: AbortSignal,
+): Promise<ImageConfig> {
+  const what = `image config ${descriptor.digest}`;
+  if (descriptor.size > MAX_MANIFEST_SIZE) {
+    throw new TsboxError(`Cannot use ${what}: ${descriptor.size} bytes is too large for a config`, {
+      code: "INVALID_IMAGE",
+    });
+  }
+  const open = (offset: number) => client.blob(descriptor, offset);
+  const bytes = await wholeBlob(new BlobDownload(layout, descriptor, open, () => {}, signal));
+  return parseImageConfig(parseJson(bytes, what), what);
 }
 
 async function wholeBlob(download: BlobDownload): Promise<Buffer> {

@@ -16,6 +16,8 @@ const ACCEPT = [OCI_INDEX, OCI_MANIFEST, DOCKER_LIST, DOCKER_MANIFEST].join(", "
 
 export interface RegistryOptions {
   tlsVerify?: boolean;
+  /** Ends every request and transfer of this client. */
+  signal?: AbortSignal;
   env?: NodeJS.ProcessEnv;
   /** Milliseconds before the first new try; doubled each time. */
   retryDelay?: number;
@@ -43,7 +45,7 @@ export class RegistryClient {
     const tlsVerify = options.tlsVerify ?? true;
     const host = reference.domain === "docker.io" ? "registry-1.docker.io" : reference.domain;
     this.#reference = reference;
-    this.#transport = new Transport({ tlsVerify });
+    this.#transport = new Transport({ tlsVerify, ...(options.signal && { signal: options.signal }) });
     this.#credentials = findCredentials(reference.domain, reference.path, options.env);
     this.#retryDelay = options.retryDelay ?? 500;
     this.#base = new URL(`${isLoopback(host) ? "http" : "https"}://${host}/v2/${reference.path}/`);

@@ -5,6 +5,7 @@ import { RegistryError } from "./registry-error.ts";
 export interface TransportOptions {
   /** False: certificates are not checked, and plain HTTP is tried where HTTPS fails. */
   tlsVerify: boolean;
+  signal?: AbortSignal;
 }
 
 /** An answer whose body has not been read yet. */
@@ -23,8 +24,10 @@ const IDLE_MILLISECONDS = 60_000;
 export class Transport {
   readonly #http = new http.Agent({ keepAlive: true });
   readonly #https: https.Agent;
+  readonly #signal: AbortSignal | undefined;
 
   constructor(options: TransportOptions) {
+    this.#signal = options.signal;
     this.#https = new https.Agent({ keepAlive: true, rejectUnauthorized: options.tlsVerify });
   }
 
@@ -56,7 +59,7 @@ export class Transport {
 
   #once(url: URL, headers: Record<string, string>, action: string): Promise<Answer> {
     return new Promise((resolve, reject) => {
-      const options = { headers, highWaterMark: 1 << 20 };
+      const options = { headers, highWaterMark: 1 << 20, ...(this.#signal && { signal: this.#signal }) };
       const request =
         url.protocol === "http:"
           ? http.request(url, { ...options, agent: this.#http })

@@ -2,6 +2,7 @@ import { createHash, type Hash } from "node:crypto";
 import { createReadStream, existsSync, renameSync, rmSync, statSync, writeFileSync } from "node:fs";
 import { type FileHandle, open } from "node:fs/promises";
 import { join } from "node:path";
+import { setTimeout as sleep } from "node:timers/promises";
 import { TsboxError } from "../base/error.ts";
 import { digestHex } from "../oci/digest.ts";
 import type { Descriptor, Digest } from "../oci/types.ts";
@@ -11,6 +12,11 @@ import { makeStore, type StoreLayout } from "./layout.ts";
 import { stagingFile } from "./staging.ts";
 
 const READ_SIZE = 1 << 20;
+
+/** How often a stream that breaks is taken up again without much progress in between. */
+const MAX_BREAKS = 5;
+const PROGRESS = 1 << 20;
+const FIRST_PAUSE = 100;
 
 /** Bytes that are not those that were asked for. */
 export class BlobMismatch extends TsboxError {}
@@ -86,6 +92,8 @@ export class BlobDownload {
     openBlob: OpenBlob,
     private readonly onProgress: (bytes: number) => void,
     private readonly signal?: AbortSignal,
+    /** Nothing is done, nor a lock waited for, before this has settled. */
+    private readonly after: Promise<unknown> = Promise.resolve(),
   ) {
     this.#layout = layout;
     this.#descriptor = descriptor;
@@ -113,7 +121,7 @@ export class BlobDownload {
           await new Promise<void>((resolve) => this.#wake.push(resolve));
           continue;
         }
-        file ??= await open(this.#finished ? this.#layout.blob(this.#descriptor.digest) : this.#partial, "r");
+        file ??= await this.#open();
         const { bytesRead, buffer } = await file.read(
           Buffer.allocUnsafe(Math.min(READ_SIZE, available)),
           0,
@@ -128,7 +136,24 @@ export class BlobDownload {
     }
   }
 
+  /** The bytes lie under one of two names: the first is renamed to the second when all are there. */
+  async #open(): Promise<FileHandle> {
+    try {
+      return await open(this.#partial, "r");
+    } catch (error) {
+      if ((error as NodeJS.ErrnoException).code !== "ENOENT") throw error;
+    }
+    try {
+      return await open(this.#layout.blob(this.#descriptor.digest), "r");
+    } catch (error) {
+      throw this.#failure ?? error;
+    }
+  }
+
   async #download(openBlob: OpenBlob): Promise<void> {
+    // waiting for its turn while holding a lock, it could wait for a process that waits for that lock
+    await this.after.catch(() => {});
+    this.signal?.throwIfAborted();
     makeStore(this.#layout);
     const held = await lock(this.#layout.lock(`blob-${digestHex(this.#descriptor.digest)}`));
     try {
@@ -147,29 +172,28 @@ export class BlobDownload {
     const file = await open(this.#partial, existsSync(this.#partial) ? "r+" : "w+", 0o600);
     try {
       let { hash, length } = await hashFile(file, size);
-      let tries = 0;
-      while (length < size || tries === 0) {
-        this.#advance(length);
-        if (length === size) break;
-        const { start, stream } = await openBlob(length);
-        if (start === 0 && length > 0) {
-          // the registry sends all of it again: readers have seen these bytes, so they must come out the same
-          ({ hash, length } = { hash: createHash("sha256"), length: 0 });
-        }
+      this.#advance(length);
+      for (let breaks = 0, counted = length; length < size; ) {
         try {
+          const { start, stream } = await openBlob(length);
+          // sent whole again: readers have seen the first bytes, so these must come out the same
+          if (start === 0 && length > 0) ({ hash, length } = { hash: createHash("sha256"), length: 0 });
           for await (const chunk of stream) {
-            this.signal?.throwIfAborted();
             if (length + chunk.length > size) throw mismatch(digest, `more than the ${size} bytes announced`);
             hash.update(chunk);
             await writeAll(file, chunk, length);
             length += chunk.length;
             this.#advance(length);
           }
+          if (length < size) throw new Error(`it ended after ${length} of ${size} bytes`);
         } catch (error) {
-          if (error instanceof TsboxError || this.signal?.aborted || ++tries > 5) throw error;
-          continue; // the connection broke: go on from here
+          this.signal?.throwIfAborted();
+          if (error instanceof TsboxError) throw error;
+          breaks = length - counted > PROGRESS ? 1 : breaks + 1;
+          counted = length;
+          if (breaks > MAX_BREAKS) throw cutOff(digest, error as Error);
+          await sleep(FIRST_PAUSE * 2 ** (breaks - 1), undefined, { signal: this.signal });
         }
-        if (length < size && ++tries > 5) throw mismatch(digest, `only ${length} of ${size} bytes`);
       }
       const got = `sha256:${hash.digest("hex")}`;
       if (got !== digest) throw mismatch(digest, got);
@@ -225,6 +249,14 @@ async function writeAll(file: FileHandle, chunk: Uint8Array, position?: number):
     const at = position === undefined ? undefined : position + done;
     done += (await file.write(chunk, done, chunk.length - done, at)).bytesWritten;
   }
+}
+
+function cutOff(digest: Digest, cause: Error): TsboxError {
+  return new TsboxError(`Cannot receive blob ${digest}: ${cause.message}`, {
+    code: "BLOB_CUT_OFF",
+    hint: "what arrived is kept: the next attempt goes on from there",
+    cause,
+  });
 }
 
 function mismatch(want: Digest, got: string): BlobMismatch {
