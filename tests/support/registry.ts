@@ -7,7 +7,8 @@ import { join } from "node:path";
 import { setTimeout as sleep } from "node:timers/promises";
 import { runProgram } from "./tsbox.ts";
 
-export interface Registry extends AsyncDisposable {
+export interface Registry {
+  [Symbol.asyncDispose](): Promise<void>;
   /** "127.0.0.1:PORT": what stands before the repository in a reference. */
   host: string;
   /** Copies an image into it by skopeo: `push("oci-archive:base.tar", "base:latest")`. */

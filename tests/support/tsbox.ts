@@ -26,7 +26,9 @@ export interface RunOptions {
   input?: string | Uint8Array;
 }
 
-export interface Workspace extends AsyncDisposable {
+export interface Workspace {
+  /** Ends what runs, removes everything. */
+  [Symbol.asyncDispose](): Promise<void>;
   /** Private folder, for files of the test too; removed at the end whoever owns what is in it. */
   dir: string;
   env: NodeJS.ProcessEnv;
