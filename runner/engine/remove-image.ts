@@ -1,13 +1,14 @@
-import { existsSync, readdirSync, rmSync } from "node:fs";
+import { existsSync, readdirSync, renameSync, rmSync } from "node:fs";
 import { join } from "node:path";
 import { TsboxError } from "../base/error.ts";
 import { chainIDs } from "../oci/chain.ts";
-import { isDigest } from "../oci/digest.ts";
+import { digestHex, isDigest } from "../oci/digest.ts";
 import { familiarName, parseReference } from "../oci/reference.ts";
 import type { Descriptor, Digest } from "../oci/types.ts";
 import { changeIndex, readIndex, refName } from "../store/image-index.ts";
 import { layerDir } from "../store/layer-store.ts";
 import { storeLayout } from "../store/layout.ts";
+import { stagingFolder } from "../store/staging.ts";
 import { containerState } from "./container-state.ts";
 import type { Engine } from "./engine.ts";
 import { collectGarbage } from "./gc.ts";
@@ -89,17 +90,20 @@ async function sweep(engine: Engine, removed: StoredImage): Promise<string[]> {
   const usedLayers = new Set(left.flatMap((image) => chainIDs(image.config.rootfs.diff_ids)));
   const lowers = engine.containers.all().flatMap((record) => record.lowers);
   const deleted: string[] = [removed.id];
-  const trees: string[] = [];
+  // out of their places in one step each: half a layer must never look like a whole one
+  const gone = stagingFolder(layout);
   for (const chainID of chainIDs(removed.config.rootfs.diff_ids)) {
     if (usedLayers.has(chainID)) continue;
     for (const key of keys(layout.layers)) {
       const dir = layerDir(layout, key, chainID);
-      if (existsSync(dir) && !lowers.includes(join(dir, "root"))) trees.push(dir);
+      if (!existsSync(dir) || lowers.includes(join(dir, "root"))) continue;
+      renameSync(dir, join(gone.path, `${key}-${digestHex(chainID)}`));
     }
     deleted.push(chainID);
   }
   for (const digest of blobs(removed)) if (!usedBlobs.has(digest)) rmSync(layout.blob(digest), { force: true });
-  await removeTrees(engine, trees, engine.identity());
+  await removeTrees(engine, [gone.path], engine.identity());
+  gone.release();
   await collectGarbage(engine);
   return deleted;
 }

@@ -1,4 +1,4 @@
-import { mkdirSync, readdirSync, rmSync, statSync } from "node:fs";
+import { existsSync, mkdirSync, readdirSync, rmSync, statSync } from "node:fs";
 import { join } from "node:path";
 import { randomHex } from "../base/random.ts";
 import { lockIsFree, tryLock, unlock } from "../sys/native.ts";
@@ -18,15 +18,23 @@ const DAY = 86_400_000;
 
 function stage(layout: StoreLayout): Staged {
   makeStore(layout);
-  const path = join(layout.tmp, `stage-${randomHex(8)}`);
-  const held = tryLock(`${path}.lock`);
-  return {
-    path,
-    release() {
-      if (held !== undefined) unlock(held);
-      rmSync(`${path}.lock`, { force: true });
-    },
-  };
+  for (;;) {
+    const path = join(layout.tmp, `stage-${randomHex(8)}`);
+    const held = tryLock(`${path}.lock`);
+    // a sweep may look at the lock, and remove it, between its making and its taking
+    if (held === undefined) continue;
+    if (!existsSync(`${path}.lock`)) {
+      unlock(held);
+      continue;
+    }
+    return {
+      path,
+      release() {
+        unlock(held);
+        rmSync(`${path}.lock`, { force: true });
+      },
+    };
+  }
 }
 
 export function stagingFile(layout: StoreLayout): Staged {
