@@ -1,5 +1,5 @@
 import { createHash, type Hash } from "node:crypto";
-import { createReadStream, existsSync, renameSync, rmSync, statSync, writeFileSync } from "node:fs";
+import { createReadStream, existsSync, renameSync, rmSync, statSync, writeFileSync, writeSync } from "node:fs";
 import { type FileHandle, open } from "node:fs/promises";
 import { join } from "node:path";
 import { setTimeout as sleep } from "node:timers/promises";
@@ -56,7 +56,7 @@ export async function putBlobStream(
       hash.update(chunk);
       if (head.length < 8) head = Buffer.concat([head, chunk.subarray(0, 8)]);
       size += chunk.length;
-      await writeAll(file, chunk);
+      writeWhole(file.fd, chunk, size - chunk.length);
     }
     const digest: Digest = `sha256:${hash.digest("hex")}`;
     if (expected !== undefined && digest !== expected) throw mismatch(expected, digest);
@@ -116,8 +116,10 @@ export class BlobDownload {
       for (;;) {
         if (this.#failure !== undefined) throw this.#failure;
         const available = this.#written - offset;
-        if (available <= 0) {
-          if (this.#finished) return;
+        if (available <= 0 && this.#finished) return;
+        const whole = this.#finished || this.#written === this.#descriptor.size;
+        // large pieces: each costs those who read a trip through the thread pool
+        if (available <= 0 || (available < READ_SIZE && !whole)) {
           await new Promise<void>((resolve) => this.#wake.push(resolve));
           continue;
         }
@@ -181,7 +183,8 @@ export class BlobDownload {
           for await (const chunk of stream) {
             if (length + chunk.length > size) throw mismatch(digest, `more than the ${size} bytes announced`);
             hash.update(chunk);
-            await writeAll(file, chunk, length);
+            // not in the thread pool: a copy to the page cache takes less time than the way there
+            writeWhole(file.fd, chunk, length);
             length += chunk.length;
             this.#advance(length);
           }
@@ -244,11 +247,8 @@ async function hashFile(file: FileHandle, size: number): Promise<{ hash: Hash; l
   return { hash, length };
 }
 
-async function writeAll(file: FileHandle, chunk: Uint8Array, position?: number): Promise<void> {
-  for (let done = 0; done < chunk.length; ) {
-    const at = position === undefined ? undefined : position + done;
-    done += (await file.write(chunk, done, chunk.length - done, at)).bytesWritten;
-  }
+function writeWhole(fd: number, chunk: Uint8Array, position: number): void {
+  for (let done = 0; done < chunk.length; ) done += writeSync(fd, chunk, done, chunk.length - done, position + done);
 }
 
 function cutOff(digest: Digest, cause: Error): TsboxError {
