@@ -68,7 +68,7 @@ export function formatReference(reference: Reference): string {
 /** The repository as people write it: without docker.io/library/. */
 export function familiarRepository(reference: Reference): string {
   if (reference.domain !== "docker.io") return `${reference.domain}/${reference.path}`;
-  return reference.path.replace(/^library\//, "");
+  return reference.path.replace(/^library\/(?=[^/]+$)/, "");
 }
 
 /** The whole reference as people write it. */

@@ -57,17 +57,44 @@ export function parseImageConfig(value: Record<string, unknown>, what: string): 
   if (!Array.isArray(rootfs?.diff_ids) || !rootfs.diff_ids.every(isDigest)) {
     throw refuse(what, `"rootfs.diff_ids" is not a list of digests`);
   }
-  const config = (value.config ?? {}) as Record<string, unknown>;
-  const strings = (list: unknown) =>
-    list == null || (Array.isArray(list) && list.every((word) => typeof word === "string" && !word.includes("\0")));
-  for (const name of ["Env", "Entrypoint", "Cmd"]) {
-    if (!strings(config[name])) throw refuse(what, `"config.${name}" is not a list of strings`);
-  }
-  for (const name of ["User", "WorkingDir", "StopSignal"]) {
-    if (config[name] != null && (typeof config[name] !== "string" || config[name].includes("\0")))
-      throw refuse(what, `"config.${name}" is not a string`);
+  checkProcessConfig(value.config ?? {}, what);
+  checkHistory(value.history ?? [], what);
+  for (const name of ["architecture", "os", "variant", "created", "author"]) {
+    if (value[name] != null && typeof value[name] !== "string") throw refuse(what, `"${name}" is not a string`);
   }
   return value as unknown as ImageConfig;
+}
+
+/** What reaches execve must not hold a NUL byte, which would cut it short there. */
+function checkProcessConfig(value: unknown, what: string): void {
+  if (!isObject(value)) throw refuse(what, `"config" is not an object`);
+  const isWord = (word: unknown) => typeof word === "string" && !word.includes("\0");
+  for (const name of ["Env", "Entrypoint", "Cmd", "Shell"]) {
+    const words = value[name] ?? [];
+    if (!Array.isArray(words) || !words.every(isWord)) throw refuse(what, `"config.${name}" is not a list of strings`);
+  }
+  for (const name of ["User", "WorkingDir", "StopSignal"]) {
+    if (!isWord(value[name] ?? "")) throw refuse(what, `"config.${name}" is not a string`);
+  }
+  for (const name of ["Labels", "Volumes", "ExposedPorts"]) {
+    if (!isObject(value[name] ?? {})) throw refuse(what, `"config.${name}" is not an object`);
+  }
+  if (!Object.values(value.Labels ?? {}).every((label) => typeof label === "string")) {
+    throw refuse(what, `"config.Labels" has a value that is not a string`);
+  }
+}
+
+function checkHistory(value: unknown, what: string): void {
+  if (!Array.isArray(value) || !value.every(isObject)) throw refuse(what, `"history" is not a list of objects`);
+  for (const step of value) {
+    for (const name of ["created", "created_by", "author", "comment"]) {
+      if (typeof (step[name] ?? "") !== "string") throw refuse(what, `"history" has a "${name}" that is not a string`);
+    }
+  }
+}
+
+function isObject(value: unknown): value is Record<string, unknown> {
+  return typeof value === "object" && value !== null && !Array.isArray(value);
 }
 
 function checkDescriptor(value: unknown, what: string): asserts value is Descriptor {

@@ -1,5 +1,6 @@
 import http, { type IncomingMessage } from "node:http";
 import https from "node:https";
+import { visible } from "../base/error.ts";
 import { RegistryError } from "./registry-error.ts";
 
 export interface TransportOptions {
@@ -39,6 +40,12 @@ export class Transport {
       const location = answer.headers.location;
       if (![301, 302, 303, 307, 308].includes(answer.status) || location === undefined) return answer;
       answer.body.resume();
+      if (!URL.canParse(location, target.href)) {
+        throw new RegistryError(
+          `Cannot ${action}: ${target.host} redirects to "${visible(location)}", which is no URL`,
+          0,
+        );
+      }
       const next = new URL(location, target);
       if (next.protocol !== "https:" && next.protocol !== target.protocol) {
         throw new RegistryError(`Cannot ${action}: redirected from HTTPS to ${next.protocol}//${next.host}`, 0);
@@ -97,13 +104,19 @@ function unreachable(action: string, url: URL, cause: NodeJS.ErrnoException): Re
 export async function readBody(body: IncomingMessage, limit: number, action: string): Promise<Buffer> {
   const chunks: Buffer[] = [];
   let size = 0;
-  for await (const chunk of body) {
-    size += (chunk as Buffer).length;
-    if (size > limit) {
-      body.destroy();
-      throw new RegistryError(`Cannot ${action}: the answer is longer than ${limit} bytes`, 0);
+  try {
+    for await (const chunk of body) {
+      size += (chunk as Buffer).length;
+      if (size > limit) throw new RegistryError(`Cannot ${action}: the answer is longer than ${limit} bytes`, 0);
+      chunks.push(chunk as Buffer);
     }
-    chunks.push(chunk as Buffer);
+  } catch (cause) {
+    body.destroy();
+    if (cause instanceof RegistryError) throw cause;
+    throw new RegistryError(`Cannot ${action}: the answer was cut off: ${(cause as Error).message}`, 0, {
+      temporary: true,
+      cause,
+    });
   }
   return Buffer.concat(chunks);
 }
