@@ -34,8 +34,9 @@ static struct monitor monitor = {
 int cmd_run(int argc, char **argv)
 {
     struct run run = RUN_INITIALIZER;
-    if (argc != 2)
-        die(0, NULL, "Cannot run: usage: tsbox-helper run PLAN");
+    bool once = argc == 3 && strcmp(argv[2], "once") == 0;
+    if (argc != 2 && !once)
+        die(0, NULL, "Cannot run: usage: tsbox-helper run PLAN [once]");
     bool piped = strcmp(argv[1], "-") == 0;
     int fd = piped ? 3 : xopen(argv[1], O_RDONLY, 0);
     size_t length;
@@ -43,6 +44,8 @@ int cmd_run(int argc, char **argv)
     if (!text)
         die(errno, argv[1], "Cannot read the plan");
     close(fd);
+    if (once && !piped)
+        unlink(argv[1]);
     plan_parse(&run.plan, text, length);
     run_plan(&run);
 }

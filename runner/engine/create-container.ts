@@ -1,4 +1,4 @@
-import { chmodSync, existsSync, mkdirSync, realpathSync, statSync, writeFileSync } from "node:fs";
+import { chmodSync, existsSync, mkdirSync, realpathSync, rmSync, statSync, writeFileSync } from "node:fs";
 import { hostname as hostHostname } from "node:os";
 import { join } from "node:path";
 import { TsboxError } from "../base/error.ts";
@@ -7,7 +7,7 @@ import type { ContainerRecord } from "../container/record.ts";
 import { encodePlan } from "../helper/wire.ts";
 import { containerPlan, type ProcessPlan, type Root, type Supervision } from "../plan/build.ts";
 import { capabilityMask } from "../plan/capabilities.ts";
-import type { Identity } from "../plan/idmap.ts";
+import { type Identity, rootIsCaller } from "../plan/idmap.ts";
 import type { UserMount } from "../plan/mounts.ts";
 import { DEFAULT_PATH, processArgv, processEnv } from "../plan/process.ts";
 import type { Plan } from "../plan/types.ts";
@@ -52,7 +52,7 @@ export async function describeContainer(engine: Engine, options: RunOptions): Pr
   const resolved = await resolveRoot(engine, options, identity);
   const { config, lowers } = resolved;
   const capabilities = capabilityMask(options.capAdd, options.capDrop);
-  const user = containerUser(options.user ?? config.User ?? "", lowers);
+  const user = containerUser(userSpec(engine, options, config.User), lowers);
   const seccomp = await seccompFilter(engine, capabilities, options.seccomp);
   return {
     options,
@@ -108,6 +108,11 @@ export function planOf(
   return { plan, hostname, env };
 }
 
+/** Who the program is: as Podman, keep-id makes it the caller, whatever the image says. */
+function userSpec({ host }: Engine, { user, userns }: RunOptions, imageUser = ""): string {
+  return user ?? (userns ? `${userns.uid ?? host.uid}:${userns.gid ?? host.gid}` : imageUser);
+}
+
 /**
  * Turns options into a container: its folder and record are made, its plan written. Nothing is started. With `printPlan` nothing is written either.
  */
@@ -116,6 +121,7 @@ export async function createContainer(
   options: RunOptions,
   face: FaceSupervision,
 ): Promise<PreparedContainer> {
+  if (options.cidfile !== undefined && existsSync(options.cidfile)) throw cidfileExists(options.cidfile);
   const description = await describeContainer(engine, options);
   const { identity, resolved, process, mounts } = description;
   const { config } = resolved;
@@ -149,7 +155,7 @@ export async function createContainer(
     argv: process.argv,
     env,
     cwd: process.cwd,
-    user: options.user ?? config.User ?? "",
+    user: userSpec(engine, options, config.User),
     hostname,
     labels: { ...config.Labels, ...options.labels },
     tty: options.tty,
@@ -179,11 +185,17 @@ export async function createContainer(
   };
   const planPath = join(dir, "plan");
   if (!options.printPlan) {
-    makeWritable(dir, description.root);
-    makeShared(dir, description, hostname);
-    engine.containers.write(record);
-    writeFileSync(planPath, encodePlan(plan), { mode: 0o600 });
-    if (options.cidfile !== undefined) writeCidfile(options.cidfile, id);
+    try {
+      makeWritable(dir, description);
+      makeShared(dir, description, hostname);
+      writeFileSync(planPath, encodePlan(plan), { mode: 0o600 });
+      if (options.cidfile !== undefined) writeCidfile(options.cidfile, id);
+      engine.containers.write(record);
+    } catch (error) {
+      engine.containers.releaseName(record);
+      rmSync(dir, { recursive: true, force: true });
+      throw error;
+    }
   }
   return { record, dir, plan, planPath };
 }
@@ -208,8 +220,17 @@ async function takeName(engine: Engine, id: string, options: RunOptions): Promis
 }
 
 /** The folders that one container writes to. */
-export function makeWritable(dir: string, root: Root): void {
-  for (const name of ["upper", "work"]) mkdirSync(join(dir, name), { mode: 0o755 });
+export function makeWritable(dir: string, { root, identity }: Pick<Description, "root" | "identity">): void {
+  // then the plan has them made by container root
+  if (root.kind === "image" && !rootIsCaller(identity.uidMap)) return;
+  const upper = join(dir, "upper");
+  mkdirSync(upper);
+  // the caller's umask would close "/" to the container's other users
+  chmodSync(
+    upper,
+    root.kind === "image" && root.lowers[0] !== undefined ? statSync(root.lowers[0]).mode & 0o7777 : 0o755,
+  );
+  mkdirSync(join(dir, "work"));
   if (root.kind !== "host") return;
   root.entries.forEach((entry, number) => {
     if (entry.kind !== "overlay") return;
@@ -226,8 +247,10 @@ export function makeShared(dir: string, { options, root }: Description, hostname
   mkdirSync(join(dir, "merged"), { mode: 0o755 });
   const host = options.network === "host" || root.kind === "host";
   writeFileSync(join(dir, "hostname"), `${hostname}\n`);
-  writeFileSync(join(dir, "hosts"), (host && readText("/etc/hosts")) || LOCAL_HOSTS);
+  // the name must lead to an address that is there: programs look their own up
+  writeFileSync(join(dir, "hosts"), (host && readText("/etc/hosts")) || `${LOCAL_HOSTS}127.0.1.1\t${hostname}\n`);
   writeFileSync(join(dir, "resolv.conf"), options.network === "host" ? readText("/etc/resolv.conf") : "");
+  for (const name of ["hostname", "hosts", "resolv.conf"]) chmodSync(join(dir, name), 0o644);
 }
 
 const LOCAL_HOSTS = "127.0.0.1\tlocalhost\n::1\tlocalhost ip6-localhost ip6-loopback\n";
@@ -236,13 +259,16 @@ function writeCidfile(path: string, id: string): void {
   try {
     writeFileSync(path, id, { flag: "wx" });
   } catch (cause) {
-    const exists = (cause as NodeJS.ErrnoException).code === "EEXIST";
-    throw new TsboxError(`Cannot write cidfile "${path}": ${exists ? "it exists" : (cause as Error).message}`, {
-      code: "CIDFILE",
-      cause,
-      ...(exists && { hint: "remove it, or name another" }),
-    });
+    if ((cause as NodeJS.ErrnoException).code === "EEXIST") throw cidfileExists(path);
+    throw new TsboxError(`Cannot write cidfile "${path}": ${(cause as Error).message}`, { code: "CIDFILE", cause });
   }
+}
+
+function cidfileExists(path: string): TsboxError {
+  return new TsboxError(`Cannot write cidfile "${path}": it exists`, {
+    code: "CIDFILE",
+    hint: "remove it, or name another",
+  });
 }
 
 function resolveMount(request: MountRequest): UserMount {

@@ -23,11 +23,10 @@ export function exec(engine: Engine, options: ExecOptions): never {
     signalProxy: !options.tty && !options.detach,
     dieWithParent: false,
   });
-  // read and unlinked by nobody else: the container's folder goes with the container
   mkdirSync(join(dir, "exec"), { recursive: true, mode: 0o700 });
   const path = join(dir, "exec", String(process.pid));
   writeFileSync(path, encodePlan({ ...plan, cleanup: [] }), { mode: 0o600 });
-  becomeHelper(path);
+  becomeHelper(path, "once");
 }
 
 /** The plan of one more process in a running container. */

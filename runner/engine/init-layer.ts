@@ -1,4 +1,4 @@
-import { existsSync, mkdirSync, renameSync, statSync } from "node:fs";
+import { chmodSync, existsSync, mkdirSync, renameSync, statSync } from "node:fs";
 import { dirname, join } from "node:path";
 import { EVENTS_FD, failure, startHelper } from "../helper/client.ts";
 import { initLayerOps, storePlan } from "../plan/build.ts";
@@ -16,8 +16,9 @@ export async function initLayer(engine: Engine, lowers: string[], identity: Iden
   if (existsSync(layer)) return layer;
   const staging = `${layer}.${process.pid}`;
   const part = (name: string) => join(staging, name);
-  for (const name of ["upper", "work", "merged"])
-    mkdirSync(part(name), { recursive: true, mode: statSync(top).mode & 0o777 });
+  for (const name of ["upper", "work", "merged"]) mkdirSync(part(name), { recursive: true });
+  // it becomes "/" of the layer, whatever the caller's umask
+  chmodSync(part("upper"), statSync(top).mode & 0o7777);
   const plan = storePlan(identity, initLayerOps(lowers, part("upper"), part("work"), part("merged")), EVENTS_FD);
   const result = await startHelper(plan, ["ignore", "ignore", "pipe"]).done;
   if (result.code !== 0) throw failure("make the init layer", result);

@@ -1,4 +1,4 @@
-import { TsboxError } from "../base/error.ts";
+import { TsboxError, visible } from "../base/error.ts";
 import { formatPlatform, platformMatches } from "../oci/platform.ts";
 import type { Digest, ImageConfig, Platform } from "../oci/types.ts";
 import type { Identity } from "../plan/idmap.ts";
@@ -28,6 +28,7 @@ export async function resolveImage(engine: Engine, name: string, options: Resolv
   if (image && options.platform && !platformMatches(options.platform, image.config)) image = undefined;
   if (name === "base") {
     image ??= await loadBase(engine);
+    if (image && options.platform && !platformMatches(options.platform, image.config)) image = undefined;
   } else if (options.policy === "always" || options.policy === "newer" || (!image && options.policy === "missing")) {
     const { pull } = await import("./pull.ts");
     if (!image) engine.warn(`image "${name}" is not in the store: pulling it`);
@@ -39,8 +40,11 @@ export async function resolveImage(engine: Engine, name: string, options: Resolv
     image = findImage(engine, name);
   }
   if (!image) {
-    throw new TsboxError(`Cannot run "${name}": the image is not in the store, and --pull never forbids to get it`, {
+    const wanted = options.platform ? ` for ${formatPlatform(options.platform)}` : "";
+    throw new TsboxError(`Cannot run "${visible(name)}"${wanted}: the image is not in the store`, {
       code: "NO_SUCH_IMAGE",
+      hint:
+        name === "base" ? "base is built for this machine only" : 'get it by "tsbox pull", or leave out --pull never',
     });
   }
   return { imageID: image.id, config: image.config, lowers: await lowersOf(engine, image, options.identity) };

@@ -19,9 +19,9 @@ export async function run(engine: Engine, options: RunOptions): Promise<string> 
   becomeHelper(container.planPath);
 }
 
-/** Replaces this process by the helper at work on a plan. */
-export function becomeHelper(planPath: string): never {
-  return replaceProcess(helperPath(), ["tsbox-helper", "run", planPath]);
+/** Replaces this process by the helper at work on a plan; `once`: the plan's file is of no use to anybody else, and goes when it is read. */
+export function becomeHelper(planPath: string, ...once: ["once"] | []): never {
+  return replaceProcess(helperPath(), ["tsbox-helper", "run", planPath, ...once]);
 }
 
 /** The plan as JSON; masks are hexadecimal, since JSON has no big integers. */

@@ -71,7 +71,7 @@ export async function runFresh(host: ScriptHost, argv: string[], input: RunInput
   const { description, dir } = host;
   const writable = join(dir, "runs", String(host.runs++));
   mkdirSync(writable, { mode: 0o711 });
-  makeWritable(writable, description.root);
+  makeWritable(writable, description);
   const { plan } = planOf(
     { ...description, process: processOf(description, argv, input) },
     randomHex(6),

@@ -1,6 +1,6 @@
 import { ALL_CAPABILITIES } from "./capabilities.ts";
 import type { HostRootEntry } from "./host-root.ts";
-import { type Identity, isMapped } from "./idmap.ts";
+import { type Identity, isMapped, rootIsCaller } from "./idmap.ts";
 import { deviceMounts, kernelMounts, protectionMounts, type UserMount, userMounts } from "./mounts.ts";
 import type { Op, Plan, StdioMode } from "./types.ts";
 import type { ResolvedUser } from "./user.ts";
@@ -75,7 +75,7 @@ export function containerPlan(input: ContainerPlanInput, supervision: Supervisio
     ops: [
       { op: "private-mounts" },
       ...(input.network === "none" ? [{ op: "loopback" } as const] : []),
-      ...rootOps(dir, writable, input.root),
+      ...rootOps(dir, writable, input.root, rootIsCaller(identity.uidMap)),
       ...kernelMounts(input.network),
       ...deviceMounts(input.shmSize),
       ...userMounts(input.mounts),
@@ -139,12 +139,14 @@ export function initLayerOps(lowers: string[], upper: string, work: string, targ
   ];
 }
 
-function rootOps(dir: string, writable: string, root: Root): Op[] {
+function rootOps(dir: string, writable: string, root: Root, callerOwns: boolean): Op[] {
   const merged = `${dir}/merged`;
   const flags = (volatile: boolean) => (volatile ? ["userxattr", "volatile"] : ["userxattr"]);
   switch (root.kind) {
     case "image":
       return [
+        // what the caller makes would not be root's inside
+        ...(callerOwns ? [] : ownedFolders(writable)),
         {
           op: "overlay",
           target: merged,
@@ -164,6 +166,15 @@ function rootOps(dir: string, writable: string, root: Root): Op[] {
         ...root.entries.map((entry, number) => hostEntry(writable, entry, number, flags(root.volatile))),
       ];
   }
+}
+
+/** The upper directory is "/" of the container: made inside, it belongs to container root. */
+function ownedFolders(writable: string): Op[] {
+  return [
+    { op: "root", dir: writable },
+    { op: "mkdir", dest: "/upper", mode: 0o755 },
+    { op: "mkdir", dest: "/work", mode: 0o755 },
+  ];
 }
 
 function hostEntry(writable: string, entry: HostRootEntry, number: number, flags: string[]): Op {

@@ -86,6 +86,11 @@ export function parseSubids(text: string, user: string, uid: number): SubidRange
   return ranges;
 }
 
+/** Whether container root is the caller; with keep-id it is the first of the subordinate range. */
+export function rootIsCaller(map: IdRange[]): boolean {
+  return map.some((range) => range.inside === 0 && range.count === 1);
+}
+
 /** Whether an inside id exists in the map. */
 export function isMapped(map: IdRange[], id: number): boolean {
   return map.some((range) => id >= range.inside && id < range.inside + range.count);

@@ -1,0 +1,140 @@
+/** What of the host a container sees, and what it can write. */
+import { existsSync, mkdirSync, readFileSync, statSync, symlinkSync, writeFileSync } from "node:fs";
+import { join } from "node:path";
+import { test } from "uvu";
+import * as assert from "uvu/assert";
+import { workspace } from "../support/tsbox.ts";
+
+const box = workspace();
+test.after(() => box[Symbol.asyncDispose]());
+
+const folder = join(box.dir, "folder");
+mkdirSync(folder);
+writeFileSync(join(folder, "file"), "content\n");
+
+const run = (...args: string[]) => box.tsbox("run", "--rm", ...args);
+const sh = (script: string, ...flags: string[]) => run(...flags, "base", "sh", "-c", script);
+
+test("-v shows a folder of the host, and what is written there is the caller's", async () => {
+  const { code, stdout } = await sh("cat /data/file && echo new > /data/new", "-v", `${folder}:/data`);
+  assert.is(code, 0);
+  assert.is(stdout, "content\n");
+  assert.is(readFileSync(join(folder, "new"), "utf8"), "new\n");
+  assert.is(statSync(join(folder, "new")).uid, process.getuid?.());
+});
+
+test("-v with ro cannot be written", async () => {
+  const { code, stderr } = await sh("echo x > /data/refused", "-v", `${folder}:/data:ro`);
+  assert.is.not(code, 0);
+  assert.match(stderr, /[Rr]ead-only/);
+  assert.not.ok(existsSync(join(folder, "refused")));
+});
+
+test("-v shows one file, over one of the image or where there is none", async () => {
+  const file = join(folder, "file");
+  assert.is((await sh("cat /etc/passwd", "-v", `${file}:/etc/passwd`)).stdout, "content\n");
+  assert.is((await sh("cat /a/b/c", "-v", `${file}:/a/b/c:ro`)).stdout, "content\n");
+});
+
+test("-v takes a relative source from the current directory", async () => {
+  const { stdout } = await box.run(["run", "--rm", "-v", "./folder:/d", "base", "cat", "/d/file"], { cwd: box.dir });
+  assert.is(stdout, "content\n");
+});
+
+test("-v makes a missing source as a folder", async () => {
+  const missing = join(box.dir, "not/yet");
+  assert.is((await sh("echo x > /d/made", "-v", `${missing}:/d`)).code, 0);
+  assert.is(readFileSync(join(missing, "made"), "utf8"), "x\n");
+});
+
+test("--mount refuses a missing source", async () => {
+  const { code, stderr } = await sh("true", "--mount", `type=bind,source=${box.dir}/none,target=/d`);
+  assert.is(code, 125);
+  assert.match(stderr, /Cannot mount ".*\/none": it does not exist/);
+  assert.not.ok(existsSync(join(box.dir, "none")));
+});
+
+test("--mount type=bind with readonly", async () => {
+  const flag = `type=bind,src=${folder},dst=/d,readonly`;
+  const { code, stdout } = await sh("cat /d/file; touch /d/y 2>/dev/null && echo written", "--mount", flag);
+  assert.is(stdout, "content\n");
+  assert.is.not(code, 0);
+});
+
+test("a target that is a symbolic link of the image cannot lead to the host", async () => {
+  const { code } = await sh("true", "-v", `${folder}:/proc/1/root/x`);
+  assert.is.not(code, 126);
+  assert.not.ok(existsSync("/x"));
+});
+
+test("a source that is a symbolic link is followed on the host", async () => {
+  symlinkSync("folder", join(box.dir, "link"));
+  assert.is((await sh("cat /d/file", "-v", `${box.dir}/link:/d`)).stdout, "content\n");
+});
+
+test("mounts below mounts are seen whatever the order of the flags", async () => {
+  mkdirSync(join(folder, "sub"), { recursive: true });
+  const flags = ["-v", `${folder}/file:/d/sub/inner`, "--tmpfs", "/d/sub", "-v", `${folder}:/d`];
+  assert.is((await sh("cat /d/sub/inner /d/file", ...flags)).stdout, "content\ncontent\n");
+});
+
+test("two mounts on one target are refused", async () => {
+  const { code, stderr } = await sh("true", "-v", `${folder}:/d`, "--tmpfs", "/d");
+  assert.is(code, 125);
+  assert.match(stderr, /Cannot mount on "\/d": two mounts name it/);
+});
+
+test("--tmpfs is empty, writable and of the asked size", async () => {
+  const script = "ls -A /t; echo x > /t/f; grep ' /t ' /proc/mounts; stat -c %a /t";
+  const { stdout } = await sh(script, "--tmpfs", "/t:size=1m,mode=1770");
+  assert.match(stdout, /^tmpfs \/t tmpfs .*size=1024k.*\n1770\n$/);
+});
+
+test("--mount type=tmpfs with a size", async () => {
+  const { stdout } = await sh("grep ' /t ' /proc/mounts", "--mount", "type=tmpfs,target=/t,tmpfs-size=2m");
+  assert.match(stdout, /size=2048k/);
+});
+
+test("--read-only closes the root, not /dev/shm nor a tmpfs", async () => {
+  const script = "touch /x 2>&1; touch /etc/x 2>&1; touch /dev/shm/y && touch /tmp/z && echo fine";
+  const { stdout } = await sh(script, "--read-only", "--tmpfs", "/tmp");
+  assert.match(stdout, /\/x: Read-only.*\n.*\/etc\/x: Read-only.*\nfine\n$/);
+});
+
+test("--read-only with a mount on a place that the image lacks", async () => {
+  assert.is((await sh("cat /new/place/file", "--read-only", "-v", `${folder}:/new/place`)).stdout, "content\n");
+});
+
+test("--shm-size sets the size of /dev/shm", async () => {
+  assert.match((await sh("grep shm /proc/mounts", "--shm-size", "1m")).stdout, /size=1024k/);
+});
+
+test("--rootfs uses a folder as root, and writes stay in it", async () => {
+  const root = join(box.dir, "root");
+  mkdirSync(root);
+  await run("-v", `${root}:/out`, "base", "sh", "-c", "cp -a /bin /etc /usr /sbin /out/");
+  const { code, stdout } = await box.tsbox("run", "--rm", "--rootfs", root, "sh", "-c", "echo hi > /written; echo $$");
+  assert.is(code, 0);
+  assert.is(stdout, "1\n");
+  assert.is(readFileSync(join(root, "written"), "utf8"), "hi\n");
+});
+
+test("--rootfs with something else than a folder is refused", async () => {
+  const { code, stderr } = await box.tsbox("run", "--rm", "--rootfs", join(folder, "file"), "true");
+  assert.is(code, 125);
+  assert.match(stderr, /Cannot use root filesystem .* not a directory/);
+});
+
+test("the image is not changed by what a container writes", async () => {
+  assert.is((await sh("echo changed > /etc/passwd; rm /bin/vi; ls /bin | wc -l")).code, 0);
+  assert.is((await sh("grep -c changed /etc/passwd; ls /bin/vi")).stdout, "0\n/bin/vi\n");
+});
+
+test("kernel state is masked or read-only", async () => {
+  const script = "cat /proc/keys | wc -c; ls /sys/firmware | wc -l; echo 1 > /proc/sys/kernel/hostname";
+  const { stdout, code } = await sh(`(${script}) 2>/dev/null`);
+  assert.is(stdout, "0\n0\n");
+  assert.is.not(code, 0);
+});
+
+test.run();
