@@ -8,6 +8,10 @@ import { removeTrees } from "./remove-trees.ts";
 export async function collectGarbage(engine: Engine): Promise<void> {
   const found = garbage(storeLayout(engine.root));
   const trees = found.filter((path) => !path.endsWith(".lock") && !path.endsWith(".partial"));
-  await removeTrees(engine, trees, engine.identity());
-  for (const path of found) rmSync(path, { force: true });
+  try {
+    await removeTrees(engine, trees, engine.identity());
+    for (const path of found) rmSync(path, { force: true });
+  } catch {
+    // It stays garbage, for the next time; the verb's own result, or its error, matters more.
+  }
 }

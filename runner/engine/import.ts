@@ -7,6 +7,7 @@ import { formatReference, parseReference } from "../oci/reference.ts";
 import type { Digest, ImageConfig, Manifest, Platform } from "../oci/types.ts";
 import { blobStream, putBlob, putBlobStream } from "../store/blob-store.ts";
 import { changeIndex, withName } from "../store/image-index.ts";
+import { openInbox } from "../store/inbox.ts";
 import { makeStore, storeLayout } from "../store/layout.ts";
 import { applyChanges } from "./config-changes.ts";
 import type { Engine } from "./engine.ts";
@@ -30,8 +31,10 @@ export async function importRoot(engine: Engine, options: ImportOptions): Promis
   if (options.reference !== undefined) checkNotBuiltin(options.reference, "import to");
   const reference = options.reference === undefined ? undefined : parseReference(options.reference);
   const process = applyChanges({}, options.changes);
-  const layout = storeLayout(engine.root);
-  makeStore(layout);
+  const store = storeLayout(engine.root);
+  makeStore(store);
+  const inbox = openInbox(store);
+  const { layout } = inbox;
   try {
     const source = options.path === undefined ? globalThis.process.stdin : openInput(options.path);
     const blob = await putBlobStream(layout, abortable(source, options.signal));
@@ -56,11 +59,13 @@ export async function importRoot(engine: Engine, options: ImportOptions): Promis
       layers: [{ mediaType: types[sniff(blob.head)], digest: blob.digest, size: blob.size }],
     };
     const entry = { mediaType: OCI_MANIFEST, ...putBlob(layout, Buffer.from(JSON.stringify(manifest))) };
-    await changeIndex(layout, (entries) =>
+    inbox.adopt([entry.digest, configBlob.digest, blob.digest]);
+    await changeIndex(store, (entries) =>
       reference ? withName(entries, formatReference(reference), entry) : [...entries, entry],
     );
     return configBlob.digest;
   } finally {
+    inbox.release();
     await collectGarbage(engine);
   }
 }

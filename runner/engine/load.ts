@@ -13,13 +13,14 @@ import {
   OCI_LAYER_ZSTD,
   OCI_MANIFEST,
 } from "../oci/media-types.ts";
-import { choosePlatform, hostPlatform } from "../oci/platform.ts";
+import { choosePlatform, hostPlatform, platformMatches } from "../oci/platform.ts";
 import { familiarName, formatReference, parseReference } from "../oci/reference.ts";
-import type { Descriptor, Digest, ImageConfig, Manifest } from "../oci/types.ts";
+import type { Descriptor, Digest, Manifest } from "../oci/types.ts";
 import { isIndex, parseImageConfig, parseIndex, parseJson, parseManifest } from "../oci/validate.ts";
 import { blobStream, putBlob, putBlobStream } from "../store/blob-store.ts";
 import { hasBlob, readBlob } from "../store/blobs.ts";
 import { changeIndex, REF_NAME, withName } from "../store/image-index.ts";
+import { type Inbox, openInbox } from "../store/inbox.ts";
 import { makeStore, type StoreLayout, storeLayout } from "../store/layout.ts";
 import { directoryEntries, type InputEntry } from "./directory-entries.ts";
 import type { Engine } from "./engine.ts";
@@ -61,9 +62,11 @@ const MAX_JSON = 4 << 20;
  * becomes a blob of the store; what the archive means is read at its end; names are given last.
  */
 export async function load(engine: Engine, options: LoadOptions): Promise<LoadedImage[]> {
-  const layout = storeLayout(engine.root);
-  makeStore(layout);
+  const store = storeLayout(engine.root);
+  makeStore(store);
   const source = describeSource(options.path);
+  const inbox = openInbox(store);
+  const { layout } = inbox;
   try {
     const kept = await keepFiles(layout, inputEntries(options.path), options.signal);
     const found = kept.has("index.json")
@@ -82,9 +85,10 @@ export async function load(engine: Engine, options: LoadOptions): Promise<Loaded
       );
     }
     const loaded: LoadedImage[] = [];
-    for (const image of found) loaded.push(await addImage(engine, layout, image, options));
+    for (const image of found) loaded.push(await addImage(engine, store, inbox, image, source, options));
     return loaded;
   } finally {
+    inbox.release();
     await collectGarbage(engine);
   }
 }
@@ -163,6 +167,23 @@ function json(layout: StoreLayout, file: Kept | undefined, what: string): Record
   return parseJson(readBlob(layout, file.digest), what);
 }
 
+/** What a descriptor says must be there, at the size it says: a layer that is unpacked already would not be looked at. */
+function checkPresent(layout: StoreLayout, { digest, size }: Descriptor, source: string): void {
+  const found = hasBlob(layout, digest) ? statSync(layout.blob(digest)).size : undefined;
+  if (found === size) return;
+  const state = found === undefined ? "is not in it" : `has ${found} bytes, its descriptor says ${size}`;
+  throw new TsboxError(`Cannot load ${source}: blob ${digest} ${state}`, {
+    code: "INVALID_IMAGE",
+    hint: "the archive was cut off or put together wrongly",
+    exitCode: 1,
+  });
+}
+
+function blobJson(layout: StoreLayout, descriptor: Descriptor, source: string): Record<string, unknown> {
+  checkPresent(layout, descriptor, source);
+  return json(layout, { ...descriptor, compression: "none" }, `${descriptor.digest} of ${source}`);
+}
+
 /** The images of index.json; an index below it stands for its manifest for this machine. */
 function ociImages(layout: StoreLayout, kept: Map<string, Kept>, source: string): Found[] {
   const found: Found[] = [];
@@ -172,7 +193,7 @@ function ociImages(layout: StoreLayout, kept: Map<string, Kept>, source: string)
       return;
     }
     if (!hasBlob(layout, entry.digest) || depth > 2) return;
-    const value = parseJson(readBlob(layout, entry.digest), `index ${entry.digest}`);
+    const value = blobJson(layout, entry, source);
     if (!isIndex(value)) return;
     const chosen = choosePlatform(parseIndex(value, `index ${entry.digest}`).manifests, hostPlatform());
     if (chosen) visit(chosen, names, depth + 1);
@@ -182,15 +203,19 @@ function ociImages(layout: StoreLayout, kept: Map<string, Kept>, source: string)
     `index.json of ${source}`,
   );
   const dockerNames = kept.has("manifest.json") ? repoTags(layout, kept, source) : new Map<Digest, string[]>();
+  const nameOf = ({ annotations }: Descriptor) => annotations?.["io.containerd.image.name"] ?? annotations?.[REF_NAME];
+  const fits = ({ platform }: Descriptor) => platform !== undefined && platformMatches(hostPlatform(), platform);
   for (const entry of manifests) {
     if (entry.platform?.os === "unknown") continue; // an attestation
-    const name = entry.annotations?.["io.containerd.image.name"] ?? entry.annotations?.[REF_NAME];
+    const name = nameOf(entry);
+    // one name for several platforms
+    if (!fits(entry) && manifests.some((other) => fits(other) && nameOf(other) === name)) continue;
     visit(entry, name === undefined ? [] : [name], 0);
   }
   // `docker save` writes both; its manifest.json has the full names where index.json has tags alone
   for (const image of found) {
     if (dockerNames.size === 0 || !hasBlob(layout, image.descriptor.digest)) continue;
-    const manifest = parseManifest(parseJson(readBlob(layout, image.descriptor.digest), "manifest"), "manifest");
+    const manifest = parseManifest(blobJson(layout, image.descriptor, source), "manifest");
     image.names = dockerNames.get(manifest.config.digest) ?? image.names;
   }
   return found;
@@ -268,21 +293,20 @@ function layerDescriptor({ digest, size, compression }: Kept): Descriptor {
   return { mediaType: types[compression], digest, size };
 }
 
-/** Unpacks an image whose blobs are there, and gives it its names. */
-export async function addImage(
+/** Unpacks an image whose blobs are there, keeps them, and gives it its names. */
+async function addImage(
   engine: Engine,
-  layout: StoreLayout,
+  store: StoreLayout,
+  { layout, adopt }: Inbox,
   { descriptor, names }: Found,
+  source: string,
   options: Pick<LoadOptions, "onProgress" | "signal">,
 ): Promise<LoadedImage> {
-  const what = `manifest ${descriptor.digest}`;
-  const manifest = parseManifest(parseJson(readBlob(layout, descriptor.digest), what), what);
-  const whatConfig = `image config ${manifest.config.digest}`;
-  const config: ImageConfig = parseImageConfig(
-    parseJson(readBlob(layout, manifest.config.digest), whatConfig),
-    whatConfig,
-  );
+  const references = names.map((name) => parseReference(name));
+  const manifest = parseManifest(blobJson(layout, descriptor, source), `manifest ${descriptor.digest}`);
+  const config = parseImageConfig(blobJson(layout, manifest.config, source), `image config ${manifest.config.digest}`);
   const layers = layerDescriptors(manifest, config);
+  for (const layer of layers) checkPresent(layout, layer, source);
   const progress = options.onProgress ?? (() => {});
   await unpackLayers(
     engine,
@@ -296,8 +320,8 @@ export async function addImage(
     },
     (number) => progress({ layer: (layers[number] as Descriptor).digest, phase: "done" }),
   );
-  const references = names.map((name) => parseReference(name));
-  await changeIndex(layout, (entries) => {
+  adopt([descriptor, manifest.config, ...layers].map(({ digest }) => digest));
+  await changeIndex(store, (entries) => {
     if (references.length === 0) {
       return entries.some((entry) => entry.digest === descriptor.digest) ? entries : [...entries, descriptor];
     }

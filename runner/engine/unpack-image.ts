@@ -88,7 +88,8 @@ export async function unpackOne(
     }
     return diffID;
   } finally {
-    if (!committed) await removeTrees(engine, [staged.path], identity);
+    // what cannot be removed stays as garbage: the reason of the failure must not be lost for it
+    if (!committed) await removeTrees(engine, [staged.path], identity).catch(() => {});
     staged.release();
   }
 }
