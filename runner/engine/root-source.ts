@@ -77,7 +77,12 @@ function hostRoot(engine: Engine, rm: boolean): ResolvedRoot {
 function listDirectory(path: string): HostDirectory | undefined {
   try {
     const mode = lstatSync(path).mode & 0o7777;
-    const entries = readdirSync(path, { withFileTypes: true }).map((entry) => {
+    // Sockets, pipes and devices are left out: these entries are bound one by one, and a bound /run/docker.sock or /run/user/1000/bus
+    // would have a service of the host do outside what the sandbox asks. (Through an overlay the kernel lets nobody connect.)
+    const wanted = readdirSync(path, { withFileTypes: true }).filter(
+      (entry) => entry.isDirectory() || entry.isSymbolicLink() || entry.isFile(),
+    );
+    const entries = wanted.map((entry) => {
       const child = path === "/" ? `/${entry.name}` : `${path}/${entry.name}`;
       if (entry.isSymbolicLink()) {
         return { name: entry.name, type: "symlink" as const, mode: 0o777, target: readlinkSync(child) };

@@ -79,7 +79,7 @@ export function containerPlan(input: ContainerPlanInput, supervision: Supervisio
       ...kernelMounts(input.network),
       ...deviceMounts(input.shmSize),
       ...userMounts(input.mounts),
-      ...nameFiles(dir, input.mounts),
+      ...nameFiles(dir, input.mounts, dir !== writable),
       ...protectionMounts(),
       ...(input.readOnly ? [{ op: "remount", dest: "/", flags: ["ro"] } satisfies Op] : []),
       { op: "pivot-root" },
@@ -197,11 +197,19 @@ function hostEntry(writable: string, entry: HostRootEntry, number: number, flags
   }
 }
 
-/** hosts, hostname and resolv.conf are mounted over, so that they are never committed; a mount of the user's wins. */
-function nameFiles(dir: string, mounts: UserMount[]): Op[] {
+/**
+ * hosts, hostname and resolv.conf are mounted over, so that they are never committed; a mount of the user's wins. Where several containers
+ * share them they are read-only: one could otherwise send the next, which is meant to be fresh, to an address of its choice.
+ */
+function nameFiles(dir: string, mounts: UserMount[], shared: boolean): Op[] {
   return ["hosts", "hostname", "resolv.conf"]
     .filter((name) => !mounts.some((mount) => mount.target === `/etc/${name}` || mount.target === "/etc"))
-    .map((name) => ({ op: "bind", source: `${dir}/${name}`, dest: `/etc/${name}`, flags: ["make", "optional"] }));
+    .map((name) => ({
+      op: "bind",
+      source: `${dir}/${name}`,
+      dest: `/etc/${name}`,
+      flags: ["make", "optional", ...(shared ? ["ro"] : [])],
+    }));
 }
 
 function processOps(process: ProcessPlan, identity: Pick<Identity, "uidMap" | "gidMap">, makeCwd: boolean): Op[] {

@@ -18,17 +18,17 @@ ioctl ioprio_get ioprio_set ipc kill landlock_add_rule landlock_create_ruleset l
 listxattr listxattrat llistxattr lremovexattr lseek lsetxattr lstat lstat64 madvise map_shadow_stack membarrier memfd_create memfd_secret mincore
 mkdir mkdirat mknod mknodat mlock mlock2 mlockall mmap mmap2 mprotect mq_getsetattr mq_notify mq_open mq_timedreceive mq_timedreceive_time64
 mq_timedsend mq_timedsend_time64 mq_unlink mremap mseal msgctl msgget msgrcv msgsnd msync munlock munlockall munmap nanosleep newfstatat open openat
-openat2 pause pidfd_getfd pidfd_open pidfd_send_signal pipe pipe2 pkey_alloc pkey_free pkey_mprotect poll ppoll ppoll_time64 prctl pread64 preadv
+openat2 pause pidfd_open pidfd_send_signal pipe pipe2 pkey_alloc pkey_free pkey_mprotect poll ppoll ppoll_time64 prctl pread64 preadv
 preadv2 prlimit64 process_mrelease process_vm_readv process_vm_writev pselect6 pselect6_time64 ptrace pwrite64 pwritev pwritev2 read readahead readdir
 readlink readlinkat readv recv recvfrom recvmmsg recvmmsg_time64 recvmsg remap_file_pages removexattr removexattrat rename renameat renameat2
 restart_syscall riscv_hwprobe rmdir rseq rt_sigaction rt_sigpending rt_sigprocmask rt_sigqueueinfo rt_sigreturn rt_sigsuspend rt_sigtimedwait
 rt_sigtimedwait_time64 rt_tgsigqueueinfo sched_get_priority_max sched_get_priority_min sched_getaffinity sched_getattr sched_getparam
 sched_getscheduler sched_rr_get_interval sched_rr_get_interval_time64 sched_setaffinity sched_setattr sched_setparam sched_setscheduler sched_yield
 seccomp select semctl semget semop semtimedop semtimedop_time64 send sendfile sendfile64 sendmmsg sendmsg sendto set_robust_list set_thread_area
-set_tid_address setfsgid setfsgid32 setfsuid setfsuid32 setgid setgid32 setgroups setgroups32 setitimer setns setpgid setpriority setregid setregid32
+set_tid_address setfsgid setfsgid32 setfsuid setfsuid32 setgid setgid32 setgroups setgroups32 setitimer setpgid setpriority setregid setregid32
 setresgid setresgid32 setresuid setresuid32 setreuid setreuid32 setrlimit setsid setsockopt setuid setuid32 setxattr setxattrat shmat shmctl shmdt
 shmget shutdown sigaction sigaltstack signal signalfd signalfd4 sigpending sigprocmask sigreturn sigsuspend socketcall socketpair splice stat stat64
-statfs statfs64 statx symlink symlinkat sync sync_file_range syncfs syscall sysinfo syslog tee tgkill time timer_create timer_delete timer_getoverrun
+statfs statfs64 statx symlink symlinkat sync sync_file_range syncfs sysinfo tee tgkill time timer_create timer_delete timer_getoverrun
 timer_gettime timer_gettime64 timer_settime timer_settime64 timerfd timerfd_create timerfd_gettime timerfd_gettime64 timerfd_settime timerfd_settime64
 times tkill truncate truncate64 ugetrlimit umask uname unlink unlinkat utime utimensat utimensat_time64 utimes vfork wait4 waitid waitpid write writev
 `;
@@ -56,8 +56,11 @@ const WITH_CAPABILITY: Record<string, string> = {
   CAP_PERFMON: "perf_event_open",
 };
 
-/** AF_VSOCK reaches the hypervisor or its other guests, past every network namespace. */
-const AF_VSOCK = 40;
+/**
+ * AF_VSOCK (40) reaches the hypervisor or its other guests, past every network namespace. The kernel looks at the lower 32 bits of the
+ * argument only, a filter at all 64: "not 40" would let 0x100000028 pass. So the others are allowed instead, up to AF_MCTP (45).
+ */
+const AFTER_VSOCK = [41, 42, 43, 44, 45];
 
 export const DEFAULT_PROFILE: SeccompProfile = {
   defaultAction: "SCMP_ACT_ERRNO",
@@ -68,11 +71,12 @@ export const DEFAULT_PROFILE: SeccompProfile = {
   ],
   syscalls: [
     { names: words(ALLOWED), action: "SCMP_ACT_ALLOW" },
-    {
+    { names: ["socket"], action: "SCMP_ACT_ALLOW", args: [{ index: 0, value: 40, op: "SCMP_CMP_LT" }] },
+    ...AFTER_VSOCK.map((family) => ({
       names: ["socket"],
-      action: "SCMP_ACT_ALLOW",
-      args: [{ index: 0, value: AF_VSOCK, op: "SCMP_CMP_NE" }],
-    },
+      action: "SCMP_ACT_ALLOW" as const,
+      args: [{ index: 0, value: family, op: "SCMP_CMP_EQ" as const }],
+    })),
     ...[0, 8, 0x20000, 0x20008, 0xffffffff].map((persona) => ({
       names: ["personality"],
       action: "SCMP_ACT_ALLOW" as const,

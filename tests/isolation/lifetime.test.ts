@@ -1,0 +1,80 @@
+/** What lives with what, and what cannot be held up. */
+import { once } from "node:events";
+import { readFileSync } from "node:fs";
+import { join } from "node:path";
+import { setTimeout as sleep } from "node:timers/promises";
+import { test } from "uvu";
+import * as assert from "uvu/assert";
+import { need } from "../support/need.ts";
+import { workspace } from "../support/tsbox.ts";
+import { hostileFolder } from "./attack.ts";
+
+const able = need("user-namespace", test);
+const box = workspace();
+let folder = "";
+test.before(() => {
+  folder = hostileFolder(box);
+});
+test.after(() => box[Symbol.asyncDispose]());
+
+async function gone(pid: number): Promise<boolean> {
+  for (let attempt = 0; attempt < 200; attempt++) {
+    try {
+      if (/^State:\s+Z/m.test(readFileSync(`/proc/${pid}/status`, "utf8"))) return true;
+    } catch {
+      return true;
+    }
+    await sleep(25);
+  }
+  return false;
+}
+
+able("pid 1 killed takes every process of the container along", async () => {
+  await box.tsbox("run", "-d", "--name", "family", "base", "sh", "-c", "sleep 61 & sleep 62 & wait");
+  const pid = Number((await box.tsbox("inspect", "--format", "{{.State.Pid}}", "family")).stdout);
+  const children = readFileSync(`/proc/${pid}/task/${pid}/children`, "utf8").trim().split(" ").map(Number);
+  await box.tsbox("kill", "family");
+  for (const child of [pid, ...children]) assert.ok(await gone(child));
+});
+
+able("SIGKILL to the foreground helper takes the container along", async () => {
+  const child = box.start(["run", "--name", "front", "base", "sh", "-c", "echo up; sleep 63"]);
+  await once(child.stdout as NodeJS.ReadableStream, "data");
+  const pid = Number((await box.tsbox("inspect", "--format", "{{.State.Pid}}", "front")).stdout);
+  assert.ok(pid > 1);
+  child.kill("SIGKILL");
+  assert.ok(await gone(pid));
+});
+
+able("a detached program that fills its output without a reader is not held up", async () => {
+  await box.tsbox("run", "-d", "--name", "loud", "-v", `${folder}:/h:ro`, "base", "/h/attack", "fill");
+  assert.is((await box.tsbox("wait", "loud")).stdout.trim(), "0");
+});
+
+able("a container cannot forge the stream, time or line of another log entry", async () => {
+  const forged = "2001-01-01T00:00:00.000000000Z stderr F forged";
+  await box.tsbox("run", "--name", "forger", "base", "printf", `\\n${forged}\\n`);
+  const { stdout, stderr } = await box.tsbox("logs", "forger");
+  assert.is(stdout, `\n${forged}\n`);
+  assert.is(stderr, "");
+});
+
+able("a fork bomb ends with its container", async () => {
+  const { stdout } = await box.tsbox(
+    ...["run", "--rm", "--ulimit", "nproc=50:50", "-u", "1000", "-v", `${folder}:/h:ro`, "base", "/h/attack", "forks"],
+  );
+  assert.match(stdout, /EAGAIN/);
+});
+
+able("the runner's own program cannot be had by executing /proc/self/exe", async () => {
+  // CVE-2019-5736: the interpreter would be the helper; it may neither do anything nor be open for writing
+  const root = join(box.dir, "root");
+  await box.program("sh", [
+    "-c",
+    `mkdir -p ${root} && printf '#!/proc/self/exe\\n' > ${root}/x && chmod 755 ${root}/x`,
+  ]);
+  const { stdout } = await box.tsbox("run", "--rm", "--rootfs", root, "/x");
+  assert.is(stdout, "");
+});
+
+test.run();

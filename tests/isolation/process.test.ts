@@ -1,0 +1,107 @@
+/** Processes, descriptors, capabilities, names and IPC. */
+import { createServer } from "node:net";
+import { test } from "uvu";
+import * as assert from "uvu/assert";
+import { need } from "../support/need.ts";
+import { workspace } from "../support/tsbox.ts";
+import { attack, hostileFolder } from "./attack.ts";
+
+const able = need("user-namespace", test);
+const box = workspace();
+let folder = "";
+test.before(() => {
+  folder = hostileFolder(box);
+});
+test.after(() => box[Symbol.asyncDispose]());
+const shell = (script: string, ...flags: string[]) => box.tsbox("run", "--rm", ...flags, "base", "sh", "-c", script);
+
+able("a container cannot see host processes", async () => {
+  const { stdout } = await shell("ls /proc | grep -c '^[0-9]'; cat /proc/1/cmdline; :");
+  assert.ok(Number(stdout.split("\n")[0]) <= 4, stdout);
+  assert.match(stdout, /ls \/proc/);
+});
+
+able("a container gets descriptors 0, 1 and 2 only", async () => {
+  for (const flags of [[], ["--init"], ["-t"], ["-i"]]) {
+    assert.is((await attack(box, folder, flags, "descriptors")).stdout.trim(), "0 1 2", flags.join());
+  }
+});
+
+able("a program of exec gets descriptors 0, 1 and 2 only", async () => {
+  await box.tsbox("run", "-d", "--name", "open", "-v", `${folder}:/h:ro`, "base", "sleep", "60");
+  assert.is((await box.tsbox("exec", "open", "/h/attack", "descriptors")).stdout.trim(), "0 1 2");
+  await box.tsbox("rm", "-f", "open");
+});
+
+able("pid 1 of --init cannot be overwritten through /proc/1/exe", async () => {
+  const flags = ["--init", "--cap-add", "ALL", "--security-opt", "seccomp=unconfined"];
+  const { stdout } = await attack(box, folder, flags, "overwrite");
+  assert.not.match(stdout, /writable|chmod 1 ok/);
+});
+
+able("no new privileges, and no capability outside Docker's default set", async () => {
+  const { stdout } = await shell("grep -E 'Cap(Bnd|Eff)|NoNewPrivs|Seccomp:' /proc/self/status");
+  assert.match(stdout, /CapEff:\t00000000a80425fb/);
+  assert.match(stdout, /CapBnd:\t00000000a80425fb/);
+  assert.match(stdout, /NoNewPrivs:\t1/);
+  assert.match(stdout, /Seccomp:\t2/);
+});
+
+able("--cap-drop ALL leaves none", async () => {
+  const { stdout } = await shell("grep Cap /proc/self/status", "--cap-drop", "ALL");
+  assert.not.match(stdout, /[1-9a-f]$/m);
+});
+
+able("another user holds no capability", async () => {
+  assert.match((await shell("grep CapEff /proc/self/status", "-u", "1000")).stdout, /CapEff:\t0+$/m);
+});
+
+able("abstract sockets of the host are out of reach", async () => {
+  const name = `tsbox-isolation-${process.pid}`;
+  const server = createServer().listen(`\0${name}`);
+  await new Promise((resolve) => server.once("listening", resolve));
+  try {
+    assert.is((await attack(box, folder, [], "abstract", name)).stdout, "abstract ECONNREFUSED\n");
+  } finally {
+    server.close();
+  }
+});
+
+able("a network of its own has only lo, and the host's loopback is out of reach", async () => {
+  const server = createServer().listen(0, "127.0.0.1");
+  await new Promise((resolve) => server.once("listening", resolve));
+  const { port } = server.address() as { port: number };
+  try {
+    const { stdout } = await shell(
+      `tail -n +3 /proc/net/dev | cut -d: -f1; nc -w 1 127.0.0.1 ${port} </dev/null && echo reached`,
+    );
+    assert.is(stdout.trim(), "lo");
+  } finally {
+    server.close();
+  }
+});
+
+able("a container cannot name itself anew, nor write the host's settings", async () => {
+  const { stdout } = await shell(
+    "hostname evil; for f in kernel/core_pattern kernel/hostname vm/swappiness; do echo x > /proc/sys/$f && echo wrote; done; :",
+  );
+  assert.is(stdout, "");
+});
+
+able("only safe device nodes are there", async () => {
+  const { stdout } = await shell("find /dev -type c -o -type b | sort");
+  const safe = ["full", "null", "pts/ptmx", "random", "tty", "urandom", "zero"];
+  assert.equal(
+    stdout.trim().split("\n"),
+    safe.map((name) => `/dev/${name}`),
+  );
+});
+
+able("what holds kernel state in /proc and /sys is hidden", async () => {
+  const { stdout } = await shell(
+    "cat /proc/keys /proc/timer_list /proc/interrupts /proc/kcore 2>/dev/null | wc -c; ls /sys/firmware /proc/acpi 2>/dev/null | grep -v :; touch /sys/kernel/x && echo wrote; :",
+  );
+  assert.is(stdout.trim(), "0");
+});
+
+test.run();
