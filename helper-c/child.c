@@ -184,12 +184,13 @@ static void close_all_but_socket(struct run *run)
         syscall(SYS_close_range, 4u, ~0u, 0u);
 }
 
-static bool is_executable(const char *path, int *error)
+/* A directory of PATH that may not be entered does not hold the program: as if it were not there. */
+static bool is_executable(const char *path, bool searching, int *error)
 {
     struct stat status;
     cleanup_fd int fd = resolve_without_magic(path);
     if (fd < 0 || fstat(fd, &status) < 0) {
-        if (errno != ENOENT && errno != ENOTDIR)
+        if (errno != ENOENT && errno != ENOTDIR && !(searching && errno == EACCES))
             *error = errno;
         return false;
     }
@@ -216,7 +217,7 @@ static char *find_program(char *name)
 {
     int error = ENOENT;
     if (strchr(name, '/')) {
-        if (is_executable(name, &error))
+        if (is_executable(name, false, &error))
             return name;
         cannot_exec(name, error);
     }
@@ -224,7 +225,7 @@ static char *find_program(char *name)
     for (path = path ? path : DEFAULT_PATH; *name; path++) {
         size_t length = strcspn(path, ":");
         char *candidate = length ? xasprintf("%.*s/%s", (int)length, path, name) : xasprintf("./%s", name);
-        if (is_executable(candidate, &error))
+        if (is_executable(candidate, true, &error))
             return candidate;
         free(candidate);
         path += length;

@@ -1,6 +1,5 @@
 import { createReadStream, existsSync, statSync } from "node:fs";
 import { join } from "node:path";
-import { createInterface } from "node:readline";
 import { setTimeout as sleep } from "node:timers/promises";
 import { containerState } from "./container-state.ts";
 import type { Engine } from "./engine.ts";
@@ -36,7 +35,8 @@ export async function* logs(engine: Engine, word: string, options: LogsOptions):
       if (!wanted(line)) continue;
       last.push(line);
       if (line.complete) count++;
-      while (count > options.tail) if (last.shift()?.complete) count--;
+      // a line that goes on, or never ended, counts as well
+      while (count + (line.complete ? 0 : 1) > options.tail && last.length > 0) if (last.shift()?.complete) count--;
     }
     if (options.tail > 0) yield* last;
   }
@@ -58,14 +58,18 @@ async function* readLines(path: string, start: number): AsyncGenerator<LogLine &
   if (!existsSync(path)) return;
   const size = statSync(path).size;
   if (size <= start) return;
-  const stream = createReadStream(path, { start, end: size - 1, encoding: "latin1" });
   let end = start;
-  for await (const line of createInterface({ input: stream, crlfDelay: 0 })) {
-    end += line.length + 1;
-    if (end > size) return;
-    const found = /^(\S+) (stdout|stderr) ([FP]) (.*)$/s.exec(line);
-    if (!found) continue;
-    const [, time = "", name, flag, text = ""] = found;
-    yield { time, stream: name as LogLine["stream"], complete: flag === "F", text, end };
+  let rest = "";
+  // not readline: it ends lines at carriage returns, too
+  for await (const chunk of createReadStream(path, { start, end: size - 1, encoding: "latin1" })) {
+    const lines = (rest + chunk).split("\n");
+    rest = lines.pop() ?? "";
+    for (const line of lines) {
+      end += line.length + 1;
+      const found = /^(\S+) (stdout|stderr) ([FP]) (.*)$/s.exec(line);
+      if (!found) continue;
+      const [, time = "", name, flag, text = ""] = found;
+      yield { time, stream: name as LogLine["stream"], complete: flag === "F", text, end };
+    }
   }
 }

@@ -3,7 +3,7 @@ import { join } from "node:path";
 import { TsboxError } from "../base/error.ts";
 import { digestHex } from "../oci/digest.ts";
 import { capabilityNames } from "../plan/capabilities.ts";
-import { parseSeccompProfile, seccompWords } from "../plan/seccomp.ts";
+import { parseSeccompProfile, type SeccompProfile, seccompWords } from "../plan/seccomp.ts";
 import type { Engine } from "./engine.ts";
 
 /** Raised when the default profile or its compiler changes, so that kept filters are made anew. */
@@ -25,7 +25,9 @@ export async function seccompFilter(
   const path = join(engine.root, "cache", `seccomp-${profileName}-${capabilities.toString(16)}-${arch}-${kernel}.bpf`);
   if (existsSync(path)) return path;
   const profile =
-    request === undefined ? (await import("../plan/seccomp-default.ts")).DEFAULT_PROFILE : parseSeccompProfile(text);
+    request === undefined
+      ? (await import("../plan/seccomp-default.ts")).DEFAULT_PROFILE
+      : parseProfile(request.profile, text);
   const { compileSeccomp } = await import("../helper/client.ts");
   const filter = compileSeccomp(seccompWords(profile, capabilityNames(capabilities), { arch, kernel }));
   mkdirSync(join(engine.root, "cache"), { recursive: true, mode: 0o700 });
@@ -46,5 +48,22 @@ function readProfile(path: string): string {
       code: "NO_SECCOMP_PROFILE",
       cause,
     });
+  }
+}
+
+/** The parser knows no file; the user may have named several. */
+function parseProfile(path: string, text: string): SeccompProfile {
+  try {
+    return parseSeccompProfile(text);
+  } catch (cause) {
+    const { message, hint } = cause as TsboxError;
+    throw new TsboxError(
+      message.replace("seccomp profile", () => `seccomp profile "${path}"`),
+      {
+        code: "INVALID_SECCOMP_PROFILE",
+        cause,
+        ...(hint !== undefined && { hint }),
+      },
+    );
   }
 }

@@ -1,7 +1,9 @@
-import { existsSync } from "node:fs";
+import { closeSync, existsSync, openSync } from "node:fs";
+import { join } from "node:path";
 import { setTimeout as sleep } from "node:timers/promises";
 import type { ContainerRecord } from "../container/record.ts";
-import type { ContainerState } from "../container/state.ts";
+import { type ContainerState, foldState } from "../container/state.ts";
+import { readEvents } from "../helper/events.ts";
 import { waitForExit } from "../sys/native.ts";
 import { containerState } from "./container-state.ts";
 import type { Engine } from "./engine.ts";
@@ -25,6 +27,22 @@ export async function untilEnded(
   running: ContainerState,
   timeout: number,
 ): Promise<ContainerState | undefined> {
+  // with --rm the folder may go before it is looked at again: an open file is still there
+  const events = openEvents(engine, record);
+  try {
+    return await ended(engine, record, running, timeout, events);
+  } finally {
+    if (events !== undefined) closeSync(events);
+  }
+}
+
+async function ended(
+  engine: Engine,
+  record: ContainerRecord,
+  running: ContainerState,
+  timeout: number,
+  events: number | undefined,
+): Promise<ContainerState | undefined> {
   const deadline = performance.now() + timeout;
   while (
     !(await waitForExit(running.pid, running.startTime, Math.min(1000, Math.max(0, deadline - performance.now()))))
@@ -38,8 +56,20 @@ export async function untilEnded(
       // with --rm the monitor now removes the folder; the caller may want the name again
       if (!record.autoRemove) return state;
     }
-    if (!existsSync(engine.containers.dir(record.id))) return { ...running, status: "exited", pid: 0 };
+    if (!existsSync(engine.containers.dir(record.id))) {
+      return events === undefined
+        ? { ...running, status: "exited", pid: 0 }
+        : foldState(readEvents(events), () => false);
+    }
     await sleep(5);
   }
   return containerState(engine, record);
+}
+
+function openEvents(engine: Engine, record: ContainerRecord): number | undefined {
+  try {
+    return openSync(join(engine.containers.dir(record.id), "events"), "r");
+  } catch {
+    return undefined; // removed just now
+  }
 }
