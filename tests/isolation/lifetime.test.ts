@@ -1,7 +1,6 @@
 /** What lives with what, and what cannot be held up. */
 import { once } from "node:events";
 import { readFileSync } from "node:fs";
-import { join } from "node:path";
 import { setTimeout as sleep } from "node:timers/promises";
 import { test } from "uvu";
 import * as assert from "uvu/assert";
@@ -59,22 +58,11 @@ able("a container cannot forge the stream, time or line of another log entry", a
   assert.is(stderr, "");
 });
 
-able("a fork bomb ends with its container", async () => {
+able("--ulimit nproc bounds a fork bomb", async () => {
   const { stdout } = await box.tsbox(
     ...["run", "--rm", "--ulimit", "nproc=50:50", "-u", "1000", "-v", `${folder}:/h:ro`, "base", "/h/attack", "forks"],
   );
   assert.match(stdout, /EAGAIN/);
-});
-
-able("the runner's own program cannot be had by executing /proc/self/exe", async () => {
-  // CVE-2019-5736: the interpreter would be the helper; it may neither do anything nor be open for writing
-  const root = join(box.dir, "root");
-  await box.program("sh", [
-    "-c",
-    `mkdir -p ${root} && printf '#!/proc/self/exe\\n' > ${root}/x && chmod 755 ${root}/x`,
-  ]);
-  const { stdout } = await box.tsbox("run", "--rm", "--rootfs", root, "/x");
-  assert.is(stdout, "");
 });
 
 test.run();
