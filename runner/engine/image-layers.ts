@@ -1,15 +1,29 @@
-import { TsboxError } from "../base/error.ts";
-import { isLayerType } from "../oci/media-types.ts";
+import { TsboxError, visible } from "../base/error.ts";
+import { isConfigType, isLayerType } from "../oci/media-types.ts";
 import type { Descriptor, ImageConfig, Manifest } from "../oci/types.ts";
+
+/** Registries hold charts, signatures and much else in manifests: what is no image is told by its kind, before any of it is fetched. */
+export function checkIsImage(manifest: Manifest, what: string): void {
+  const { mediaType } = manifest.config;
+  // the oldest of Docker's images have a config of no particular type
+  if (mediaType === undefined || mediaType === "application/octet-stream" || isConfigType(mediaType)) return;
+  throw new TsboxError(`Cannot use ${what}: it is "${visible(manifest.artifactType ?? mediaType)}", not an image`, {
+    code: "NOT_AN_IMAGE",
+    hint: "it is an artifact of another kind, and has no root filesystem to run",
+  });
+}
 
 /** The filesystem layers of a manifest, one for each diffID of the config. */
 export function layerDescriptors(manifest: Manifest, config: ImageConfig): Descriptor[] {
   const foreign = manifest.layers.find((layer) => !isLayerType(layer.mediaType));
   if (foreign) {
-    throw new TsboxError(`Cannot unpack image: ${foreign.digest} is "${foreign.mediaType}", not a filesystem layer`, {
-      code: "NOT_AN_IMAGE",
-      hint: "it is an artifact of another kind, not an image to run",
-    });
+    throw new TsboxError(
+      `Cannot unpack image: ${foreign.digest} is "${visible(foreign.mediaType)}", not a filesystem layer`,
+      {
+        code: "NOT_AN_IMAGE",
+        hint: "it is an artifact of another kind, not an image to run",
+      },
+    );
   }
   const expected = config.rootfs.diff_ids.length;
   if (manifest.layers.length !== expected) {

@@ -25,7 +25,7 @@ import { makeStore, type StoreLayout, storeLayout } from "../store/layout.ts";
 import { directoryEntries, type InputEntry } from "./directory-entries.ts";
 import type { Engine } from "./engine.ts";
 import { collectGarbage } from "./gc.ts";
-import { layerDescriptors } from "./image-layers.ts";
+import { checkIsImage, layerDescriptors } from "./image-layers.ts";
 import type { LayerProgress } from "./pull.ts";
 import { unpackLayers } from "./unpack-image.ts";
 
@@ -304,6 +304,7 @@ async function addImage(
 ): Promise<LoadedImage> {
   const references = names.map((name) => parseReference(name));
   const manifest = parseManifest(blobJson(layout, descriptor, source), `manifest ${descriptor.digest}`);
+  checkIsImage(manifest, `manifest ${descriptor.digest}`);
   const config = parseImageConfig(blobJson(layout, manifest.config, source), `image config ${manifest.config.digest}`);
   const layers = layerDescriptors(manifest, config);
   for (const layer of layers) checkPresent(layout, layer, source);

@@ -1,4 +1,5 @@
 import { TsboxError } from "../base/error.ts";
+import { isManifestType, OCI_MANIFEST } from "../oci/media-types.ts";
 import { choosePlatform, formatPlatform, hostPlatform, parsePlatform, platformMatches } from "../oci/platform.ts";
 import { formatReference, parseReference, type Reference } from "../oci/reference.ts";
 import type { Descriptor, Digest, ImageConfig, Platform } from "../oci/types.ts";
@@ -11,7 +12,7 @@ import { changeIndex, readIndex, SERVED_DIGEST, withName } from "../store/image-
 import { makeStore, type StoreLayout, storeLayout } from "../store/layout.ts";
 import type { Engine } from "./engine.ts";
 import { collectGarbage } from "./gc.ts";
-import { layerDescriptors } from "./image-layers.ts";
+import { checkIsImage, layerDescriptors } from "./image-layers.ts";
 import type { PullPolicy } from "./run-options.ts";
 import { checkNotBuiltin, findNamed, loadImage } from "./stored-image.ts";
 import { unpackLayers } from "./unpack-image.ts";
@@ -98,6 +99,7 @@ async function fetchImage(
   options: PullOptions & { signal: AbortSignal; stop: AbortController; wanted?: Platform },
 ): Promise<Digest> {
   const manifest = parseManifest(parseJson(served.bytes, `manifest ${served.digest}`), `manifest ${served.digest}`);
+  checkIsImage(manifest, `manifest ${served.digest}`);
   const config = await fetchConfig(layout, client, manifest.config, options.signal);
   if (options.wanted && !platformMatches(options.wanted, config)) {
     throw wrongPlatform(options.wanted, `image is for ${formatPlatform(config)}`);
@@ -181,7 +183,11 @@ async function manifestFor(
 ): Promise<ServedManifest> {
   const what = `manifest of "${name}"`;
   const value = parseJson(served.bytes, what);
-  if (!isIndex(value)) return { ...served, mediaType: (value.mediaType as string) ?? served.mediaType };
+  if (!isIndex(value)) {
+    // the document's own word comes first; a server that knows no better may say text/plain
+    const told = (value.mediaType as string | undefined) ?? served.mediaType;
+    return { ...served, mediaType: isManifestType(told) ? told : OCI_MANIFEST };
+  }
   const { manifests } = parseIndex(value, what);
   const entry = choosePlatform(manifests, platform);
   if (!entry) {

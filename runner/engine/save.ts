@@ -65,7 +65,7 @@ export async function save(engine: Engine, references: string[], options: SaveOp
     renameSync(staged, options.path);
   } catch (error) {
     rmSync(staged, { force: true });
-    throw error;
+    throw unwritable(options.path, error);
   }
 }
 
@@ -183,6 +183,26 @@ async function writeFolder(layout: StoreLayout, saved: Saved[], path: string): P
     renameSync(staged, path);
   } catch (error) {
     rmSync(staged, { recursive: true, force: true });
-    throw error;
+    throw unwritable(path, error);
   }
+}
+
+const STATES: Record<string, string> = {
+  ENOENT: "its folder does not exist",
+  ENOTDIR: "its folder is a file",
+  EISDIR: "it is a folder",
+  EACCES: "permission denied",
+  EROFS: "the file system is read-only",
+  ENOSPC: "the disk is full",
+};
+
+/** What the system says of the file that is being written; errors with a sentence of their own pass as they are. */
+function unwritable(path: string, error: unknown): unknown {
+  const { code = "", syscall } = error as NodeJS.ErrnoException;
+  if (error instanceof TsboxError || syscall === undefined) return error;
+  return new TsboxError(`Cannot save to "${path}": ${STATES[code] ?? code}`, {
+    code: "NOT_WRITABLE",
+    cause: error,
+    exitCode: 1,
+  });
 }

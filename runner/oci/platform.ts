@@ -1,4 +1,5 @@
 import { TsboxError, visible } from "../base/error.ts";
+import { isManifestType } from "./media-types.ts";
 import type { Descriptor, Platform } from "./types.ts";
 
 const ARCHITECTURES: Record<string, string> = {
@@ -42,8 +43,12 @@ export function platformMatches(want: Platform, have: Platform): boolean {
   );
 }
 
-/** The entry of an index for a platform; attestations (platform unknown/unknown) never match. */
+/** The entry of an index for a platform; attestations (platform unknown/unknown) never match. The only one that names no platform is for all. */
 export function choosePlatform(manifests: Descriptor[], want: Platform): Descriptor | undefined {
   const fitting = manifests.filter((entry) => entry.platform && platformMatches(want, entry.platform));
-  return fitting.find((entry) => entry.platform?.variant === want.variant) ?? fitting[0];
+  const unnamed = manifests.filter(
+    (entry) => !entry.platform && !entry.artifactType && isManifestType(entry.mediaType),
+  );
+  const only = unnamed.length === 1 ? unnamed[0] : undefined;
+  return fitting.find((entry) => entry.platform?.variant === want.variant) ?? fitting[0] ?? only;
 }

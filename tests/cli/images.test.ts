@@ -1,0 +1,295 @@
+/** Images as people handle them, between tsbox and the tools they have: skopeo, podman, tar, gzip, zstd. */
+import { existsSync, mkdirSync, readdirSync, readFileSync, writeFileSync } from "node:fs";
+import { join } from "node:path";
+import { gzipSync } from "node:zlib";
+import { test } from "uvu";
+import * as assert from "uvu/assert";
+import { busyboxArchive, rootTarball } from "../support/images.ts";
+import { has, need } from "../support/need.ts";
+import { folder, ociParts, tarOf } from "../support/oci.ts";
+import { leftovers, orphans, storeProblems } from "../support/store.ts";
+import { type Result, type Workspace, workspace } from "../support/tsbox.ts";
+import { archive, entry } from "../unit/layers/archives.ts";
+
+const USABLE = ["user-namespace", "not-root"];
+const able = need(USABLE, test);
+const withSkopeo = need([...USABLE, "skopeo"], test);
+const busybox = busyboxArchive();
+
+/** The image in a fresh store, and the store looked over at the end. */
+async function loaded(use: (box: Workspace, name: string) => Promise<void>): Promise<void> {
+  await using box = workspace();
+  ok(await box.tsbox("load", "-q", "-i", busybox.path));
+  await use(box, busybox.reference);
+  sound(box);
+}
+
+function sound(box: Workspace): void {
+  const store = box.env.TSBOX_ROOT as string;
+  assert.equal(storeProblems(store), []);
+  assert.equal(orphans(store), []);
+  assert.equal(leftovers(store), []);
+}
+
+function ok(result: Result): string {
+  assert.is(result.code, 0, result.stderr);
+  return result.stdout.trimEnd();
+}
+
+async function idOf(box: Workspace, name: string): Promise<string> {
+  return ok(await box.tsbox("inspect", "--format", "{{.Id}}", name));
+}
+
+async function echoes(box: Workspace, name: string): Promise<void> {
+  assert.is(ok(await box.tsbox("run", "--rm", name, "echo", "works")), "works");
+}
+
+async function skopeo(box: Workspace, ...args: string[]): Promise<string> {
+  const result = await box.program("skopeo", ["--tmpdir", join(box.dir, "tmp"), ...args]);
+  return ok(result);
+}
+
+able("what was loaded is listed, has a history, and runs", () =>
+  loaded(async (box, name) => {
+    const id = await idOf(box, name);
+    const [repository, tag] = name.split(":");
+    assert.is(ok(await box.tsbox("images", "--format", "{{.Repository}} {{.Tag}}")), `${repository} ${tag}`);
+    assert.is(ok(await box.tsbox("images", "-q", "--no-trunc")), id);
+    assert.ok(ok(await box.tsbox("history", "-q", name)).split("\n").length >= 1);
+    assert.is(ok(await box.tsbox("inspect", "--format", "{{.Os}}", id.slice(7, 19))), "linux");
+    await echoes(box, name);
+  }),
+);
+
+able("an image saved in any format loads as the same image, and saving twice gives the same bytes", () =>
+  loaded(async (box, name) => {
+    const id = await idOf(box, name);
+    for (const format of ["docker-archive", "oci-archive", "oci-dir"]) {
+      const [one, two] = ["one", "two"].map((part) => join(box.dir, `${part}-${format}`)) as [string, string];
+      for (const path of [one, two]) ok(await box.tsbox("save", "--format", format, "-o", path, name));
+      if (format !== "oci-dir") assert.ok(readFileSync(one).equals(readFileSync(two)), `${format} differs`);
+      await using other = workspace();
+      assert.is(ok(await other.tsbox("load", "-q", "-i", one)), `Loaded image: ${name}`);
+      assert.is(await idOf(other, name), id);
+      await echoes(other, name);
+      sound(other);
+    }
+    assert.equal(
+      readdirSync(box.dir).filter((file) => file.endsWith(".part")),
+      [],
+    );
+  }),
+);
+
+withSkopeo("skopeo reads what was saved, and tsbox reads what skopeo makes of it", () =>
+  loaded(async (box, name) => {
+    // skopeo writes the config anew where it turns one form into the other; the layers stay what they are
+    const layersOf = async (where: Workspace, image: string) =>
+      ok(await where.tsbox("inspect", "--format", "{{json .RootFS.Layers}}", image));
+    const original = await layersOf(box, name);
+    for (const format of ["docker-archive", "oci-archive", "oci-dir"]) {
+      const saved = join(box.dir, format);
+      ok(await box.tsbox("save", "--format", format, "-o", saved, name));
+      const source = `${format === "oci-dir" ? "oci" : format}:${saved}`;
+      const layers = JSON.parse(await skopeo(box, "inspect", source)).Layers;
+      assert.ok(layers.length > 0);
+      for (const target of ["docker-archive", "oci-archive", "oci"]) {
+        const copy = join(box.dir, `${format}-${target}`);
+        await skopeo(box, "copy", "-q", source, `${target}:${copy}:example.org/copy:1`);
+        await using other = workspace();
+        assert.is(ok(await other.tsbox("load", "-q", "-i", copy)), "Loaded image: example.org/copy:1");
+        assert.is(await layersOf(other, "example.org/copy:1"), original);
+        await echoes(other, "example.org/copy:1");
+        sound(other);
+      }
+    }
+  }),
+);
+
+withSkopeo("skopeo reads the store itself", () =>
+  loaded(async (box, name) => {
+    const store = join(box.env.TSBOX_ROOT as string, "oci");
+    const seen = JSON.parse(await skopeo(box, "inspect", `oci:${store}:docker.io/library/${name}`));
+    assert.is(seen.Os, "linux");
+  }),
+);
+
+need([...USABLE, "podman", "skopeo"], test)("podman loads what was saved, and tsbox what podman saves", () =>
+  loaded(async (box, name) => {
+    const podman = (...args: string[]) =>
+      box.program("podman", ["--root", join(box.dir, "podman"), "--storage-driver", "vfs", ...args]);
+    const works = await podman("info");
+    if (works.code !== 0) return console.log(`skip: podman loads what was saved: ${works.stderr.split("\n")[0]}`);
+    try {
+      for (const format of ["docker-archive", "oci-archive"]) {
+        const path = join(box.dir, format);
+        ok(await box.tsbox("save", "--format", format, "-o", path, name));
+        ok(await podman("load", "-q", "-i", path));
+        const listed = ok(await podman("images", "-q", "--no-trunc"));
+        assert.is(listed.split("\n")[0], await idOf(box, name));
+        const back = join(box.dir, `podman-${format}`);
+        ok(await podman("save", "-q", "--format", format, "-o", back, listed.split("\n")[0] as string));
+        await using other = workspace();
+        const told = ok(await other.tsbox("load", "-q", "-i", back));
+        assert.match(told, /^Loaded image/);
+        assert.is(ok(await other.tsbox("images", "-q", "--no-trunc")), listed.split("\n")[0]);
+        ok(await podman("rmi", "-f", listed.split("\n")[0] as string));
+      }
+    } finally {
+      await box.program("podman", ["unshare", "rm", "-rf", join(box.dir, "podman")]);
+    }
+  }),
+);
+
+able("an archive may be compressed, and may come through a pipe", async () => {
+  const plain = readFileSync(busybox.path);
+  const packed: [string, Buffer][] = [
+    ["plain", plain],
+    ["gzip", gzipSync(plain, { level: 1 })],
+  ];
+  if (has("zstd")) {
+    await using box = workspace();
+    ok(await box.program("zstd", ["-q", "-1", busybox.path, "-o", join(box.dir, "packed.zst")]));
+    packed.push(["zstd", readFileSync(join(box.dir, "packed.zst"))]);
+  }
+  for (const [how, bytes] of packed) {
+    await using box = workspace();
+    const path = join(box.dir, "archive");
+    writeFileSync(path, bytes);
+    assert.is(ok(await box.tsbox("load", "-q", "-i", path)), `Loaded image: ${busybox.reference}`, how);
+    await using piped = workspace();
+    assert.is(ok(await piped.run(["load", "-q"], { input: bytes })), `Loaded image: ${busybox.reference}`, how);
+    sound(piped);
+  }
+});
+
+able("several images travel in one archive, a layer they share once", () =>
+  loaded(async (box, name) => {
+    ok(await box.tsbox("tag", name, "example.org/second:2"));
+    const small = archive(folder("etc"), entry({ name: "etc/small" }, "small"));
+    ok(await box.run(["load", "-q"], { input: tarOf(ociParts([small], "small:1").files) }));
+    for (const format of ["docker-archive", "oci-archive"]) {
+      const path = join(box.dir, format);
+      ok(await box.tsbox("save", "--format", format, "-o", path, name, "example.org/second:2", "small:1"));
+      await using other = workspace();
+      const told = ok(await other.tsbox("load", "-q", "-i", path))
+        .split("\n")
+        .sort();
+      assert.equal(told, [name, "example.org/second:2", "small:1"].map((n) => `Loaded image: ${n}`).sort());
+      assert.is(await idOf(other, name), await idOf(other, "example.org/second:2"));
+      sound(other);
+    }
+  }),
+);
+
+able("a root's tarball becomes an image, with what --change says of it", async () => {
+  const root = await rootTarball();
+  if (!root) return console.log("skip: a root's tarball becomes an image: needs mmdebstrap");
+  await using box = workspace();
+  const changes = ['CMD ["cat","/etc/hostname"]', "ENV A=1 B=two", "WORKDIR /tmp", "LABEL who=me", "EXPOSE 80"];
+  const flags = changes.flatMap((change) => ["--change", change]);
+  const id = ok(await box.tsbox("import", ...flags, "-m", "from the test", root.path, "mine:1"));
+  assert.is(await idOf(box, "mine:1"), id);
+  assert.match(ok(await box.tsbox("run", "--rm", "mine:1", "cat", root.releaseFile)), root.release);
+  assert.is(ok(await box.tsbox("run", "--rm", "mine:1", "sh", "-c", "echo $A $B; pwd")), "1 two\n/tmp");
+  assert.is(ok(await box.tsbox("inspect", "--format", "{{index .Config.Labels `who`}}", "mine:1")), "me");
+  assert.match(ok(await box.tsbox("history", "mine:1")), /from the test/);
+  sound(box);
+});
+
+able("import takes plain, gzip and zstd, from a file and from a pipe", async () => {
+  const tar = archive(folder("etc"), entry({ name: "etc/file" }, "text"));
+  await using box = workspace();
+  const plain = join(box.dir, "root.tar");
+  writeFileSync(plain, tar);
+  const files = [plain, join(box.dir, "root.tar.gz")];
+  writeFileSync(files[1] as string, gzipSync(tar));
+  if (has("zstd")) {
+    files.push(join(box.dir, "root.tar.zst"));
+    ok(await box.program("zstd", ["-q", plain]));
+  }
+  for (const [number, file] of files.entries()) {
+    ok(await box.tsbox("import", file, `file:${number}`));
+    ok(await box.run(["import", "-", `pipe:${number}`], { input: readFileSync(file) }));
+    for (const name of [`file:${number}`, `pipe:${number}`]) {
+      const layers = ok(await box.tsbox("inspect", "--format", "{{json .RootFS.Layers}}", name));
+      assert.is(layers, ok(await box.tsbox("inspect", "--format", "{{json .RootFS.Layers}}", "file:0")));
+    }
+  }
+  sound(box);
+  const refused = await box.tsbox("import", "--change", "RUN true", plain, "bad:1");
+  assert.is.not(refused.code, 0);
+  assert.match(refused.stderr, /unknown instruction "RUN"\nhint: /);
+});
+
+able("a name is taken away by rmi, and the image with its last name", () =>
+  loaded(async (box, name) => {
+    ok(await box.tsbox("tag", name, "other:1"));
+    const id = await idOf(box, name);
+    const byID = await box.tsbox("rmi", id.slice(7, 19));
+    assert.is(byID.code, 1);
+    assert.match(byID.stderr, /it has 2 names: .*other:1/);
+    assert.is(ok(await box.tsbox("rmi", name)), `Untagged: ${name}`);
+    await echoes(box, "other:1");
+    const last = ok(await box.tsbox("rmi", "other:1"));
+    assert.match(last, new RegExp(`^Untagged: other:1\nDeleted: ${id}`));
+    const store = box.env.TSBOX_ROOT as string;
+    assert.equal(readdirSync(join(store, "oci/blobs/sha256")), []);
+    const gone = await box.tsbox("rmi", name);
+    assert.is(gone.code, 1);
+    assert.match(gone.stderr, /Cannot find image/);
+  }),
+);
+
+able("an image in use stays, until it is forced or its container is gone", () =>
+  loaded(async (box, name) => {
+    ok(await box.tsbox("run", "--name", "done", name, "true"));
+    const refused = await box.tsbox("rmi", name);
+    assert.is(refused.code, 1);
+    assert.match(refused.stderr, /container [0-9a-f]{12} \(done\) was made from it\nhint: /);
+    ok(await box.tsbox("run", "-d", "--name", "runs", name, "sleep", "100"));
+    const running = await box.tsbox("rmi", "-f", name);
+    assert.is(running.code, 1);
+    assert.match(running.stderr, /\(runs\) runs on it/);
+    ok(await box.tsbox("rm", "-f", "runs", "done"));
+    ok(await box.tsbox("rmi", name));
+    assert.is(ok(await box.tsbox("images", "-q")), "");
+  }),
+);
+
+able("a tag that moves leaves the image it had without a name, and filters find it", () =>
+  loaded(async (box, name) => {
+    const old = await idOf(box, name);
+    ok(await box.tsbox("tag", name, "moving:1"));
+    const tar = archive(entry({ name: "f" }, "1"));
+    ok(await box.run(["import", "-c", "LABEL stage=test", "-", name], { input: tar }));
+    assert.is(await idOf(box, "moving:1"), old);
+    ok(await box.run(["import", "-c", "LABEL stage=test", "-", "moving:1"], { input: tar }));
+    assert.is(ok(await box.tsbox("images", "-q", "--no-trunc", "-f", "dangling=true")), old);
+    const labelled = ok(await box.tsbox("images", "-f", "label=stage=test", "--format", "{{.Repository}}"));
+    assert.equal(labelled.split("\n").sort(), [name.split(":")[0], "moving"].sort());
+    assert.is(ok(await box.tsbox("images", "-f", "reference=mov*", "--format", "{{.Tag}}")), "1");
+    ok(await box.tsbox("rmi", ...ok(await box.tsbox("images", "-q", "-f", "dangling=true")).split("\n")));
+    assert.is(ok(await box.tsbox("images", "-q", "-f", "dangling=true")), "");
+  }),
+);
+
+able("saving refuses what it cannot do, and leaves nothing half-written", () =>
+  loaded(async (box, name) => {
+    const missing = await box.tsbox("save", "-o", join(box.dir, "x.tar"), "nosuch:1");
+    assert.is(missing.code, 1);
+    assert.match(missing.stderr, /Cannot find image "nosuch:1"/);
+    assert.not.ok(existsSync(join(box.dir, "x.tar")));
+    const full = join(box.dir, "full");
+    mkdirSync(full);
+    writeFileSync(join(full, "mine"), "");
+    const result = await box.tsbox("save", "--format", "oci-dir", "-o", full, name);
+    assert.match(result.stderr, /the folder is not empty\nhint: /);
+    assert.equal(readdirSync(full), ["mine"]);
+    const nowhere = await box.tsbox("save", "-o", join(box.dir, "no/such/folder.tar"), name);
+    assert.is.not(nowhere.code, 0);
+    assert.match(nowhere.stderr, /^tsbox: Cannot save/);
+  }),
+);
+
+test.run();
