@@ -5,7 +5,7 @@ import { TsboxError } from "../base/error.ts";
 import { checkName, generateID, generateName } from "../container/name.ts";
 import type { ContainerRecord } from "../container/record.ts";
 import { encodePlan } from "../helper/wire.ts";
-import { containerPlan, type ProcessPlan, type Root, type Supervision } from "../plan/build.ts";
+import { containerPlan, type ProcessPlan, type Root, type Supervision, UNSEEN_TERMINAL } from "../plan/build.ts";
 import { capabilityMask } from "../plan/capabilities.ts";
 import { type Identity, rootIsCaller } from "../plan/idmap.ts";
 import type { UserMount } from "../plan/mounts.ts";
@@ -134,6 +134,7 @@ export async function createContainer(
     { dir, writable: dir },
     {
       stdin: options.interactive,
+      ...(options.tty && { terminalSize: UNSEEN_TERMINAL }),
       detach: options.detach,
       signalProxy: !options.detach && !options.tty,
       dieWithParent: false,

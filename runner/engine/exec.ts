@@ -2,7 +2,7 @@ import { mkdirSync, writeFileSync } from "node:fs";
 import { join } from "node:path";
 import { TsboxError } from "../base/error.ts";
 import { encodePlan } from "../helper/wire.ts";
-import { execPlan, type Supervision } from "../plan/build.ts";
+import { execPlan, type Supervision, UNSEEN_TERMINAL } from "../plan/build.ts";
 import { ALL_CAPABILITIES } from "../plan/capabilities.ts";
 import { processEnv } from "../plan/process.ts";
 import type { Plan } from "../plan/types.ts";
@@ -18,6 +18,7 @@ export function exec(engine: Engine, options: ExecOptions): never {
   const { plan, dir } = prepareExec(engine, options, {
     stdio: options.tty ? "terminal" : options.detach ? "null" : "relay",
     stdin: options.interactive,
+    ...(options.tty && { terminalSize: UNSEEN_TERMINAL }),
     detach: options.detach,
     onFailure: explainCommand(),
     signalProxy: !options.tty && !options.detach,

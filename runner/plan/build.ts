@@ -45,6 +45,8 @@ export interface ContainerPlanInput extends ProcessPlan {
 export interface Supervision {
   stdio: StdioMode;
   stdin: boolean;
+  /** Of a terminal that nobody looks at. */
+  terminalSize?: { rows: number; columns: number };
   detach: boolean;
   announce?: string;
   onFailure?: string[];
@@ -58,6 +60,9 @@ export interface Supervision {
   controlFd?: number;
   cleanup: string[];
 }
+
+/** What a program takes for granted where nobody has a window: many misbehave at 0 by 0. */
+export const UNSEEN_TERMINAL = { rows: 24, columns: 80 };
 
 /** The plan of a container from scratch. */
 export function containerPlan(input: ContainerPlanInput, supervision: Supervision): Plan {
