@@ -111,6 +111,8 @@ export async function startBox(engine: Engine, host: ScriptHost): Promise<Starte
   plan.ops = plan.ops.map((op) => (op.op === "exec" ? { op: "exec", argv: [] } : op));
   const run = await host.server.run(plan, undefined);
   if (!(await run.started)) throw failed("start the sandbox", await run.events, await run.stderr);
+  // a script that is done with its sandbox must be able to end
+  run.unref();
   return { id: record.id };
 }
 

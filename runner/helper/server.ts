@@ -21,6 +21,8 @@ export interface ServedRun {
   events: Promise<HelperEvent[]>;
   /** Kills the program. */
   kill(): void;
+  /** Lets this process end while the program still runs (and then ends it). */
+  unref(): void;
 }
 
 const EVENTS_AT = 3;
@@ -102,13 +104,18 @@ export class HelperServer {
       if (open) closeSync(control[1]);
       open = false;
     };
-    const { started, all } = readEvents(events[0]);
+    const sockets = [stdout[0], stderr[0], events[0]].map((fd) => new Socket({ fd, readable: true, writable: false }));
+    const [out, err, lines] = sockets as [Socket, Socket, Socket];
+    const { started, all } = readEvents(lines);
     return {
-      stdout: text(stdout[0]),
-      stderr: text(stderr[0]),
+      stdout: text(out),
+      stderr: text(err),
       started,
       events: all.finally(release),
       kill: release,
+      unref() {
+        for (const socket of sockets) socket.unref();
+      },
     };
   }
 
@@ -122,7 +129,7 @@ export class HelperServer {
 }
 
 /** Events as they come: the first word of the program's start, and all of them at the end. */
-function readEvents(fd: number): Pick<ServedRun, "started"> & { all: Promise<HelperEvent[]> } {
+function readEvents(socket: Socket): Pick<ServedRun, "started"> & { all: Promise<HelperEvent[]> } {
   const events: HelperEvent[] = [];
   let partial = "";
   let tell: (event: Extract<HelperEvent, { event: "exec" }> | undefined) => void = () => {};
@@ -130,7 +137,7 @@ function readEvents(fd: number): Pick<ServedRun, "started"> & { all: Promise<Hel
     tell = resolve;
   });
   const all = new Promise<HelperEvent[]>((resolve, reject) => {
-    new Socket({ fd, readable: true, writable: false })
+    socket
       .setEncoding("utf8")
       .on("data", (text: string) => {
         const lines = (partial + text).split("\n");
@@ -152,10 +159,10 @@ function readEvents(fd: number): Pick<ServedRun, "started"> & { all: Promise<Hel
 }
 
 /** Everything a pipe gives, as UTF-8. */
-function text(fd: number): Promise<string> {
+function text(socket: Socket): Promise<string> {
   return new Promise((resolve, reject) => {
     const chunks: Buffer[] = [];
-    new Socket({ fd, readable: true, writable: false })
+    socket
       .on("data", (chunk: Buffer) => chunks.push(chunk))
       .on("error", reject)
       .on("close", () => resolve(Buffer.concat(chunks).toString("utf8")));
