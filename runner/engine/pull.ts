@@ -49,6 +49,16 @@ export interface PulledImage {
  * that a pull killed at any moment leaves no image, only blobs that the next one takes up.
  */
 export async function pull(engine: Engine, name: string, options: PullOptions = {}): Promise<PulledImage> {
+  try {
+    return await attempt(engine, name, options);
+  } catch (error) {
+    // a part that an earlier attempt left was wrong; without it the registry may well be right
+    if (error instanceof BlobMismatch && error.resumed) return attempt(engine, name, options);
+    throw error;
+  }
+}
+
+async function attempt(engine: Engine, name: string, options: PullOptions): Promise<PulledImage> {
   checkNotBuiltin(name, "pull");
   const reference = parseReference(name);
   const layout = storeLayout(engine.root);

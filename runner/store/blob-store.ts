@@ -19,7 +19,10 @@ const PROGRESS = 1 << 20;
 const FIRST_PAUSE = 100;
 
 /** Bytes that are not those that were asked for. */
-export class BlobMismatch extends TsboxError {}
+export class BlobMismatch extends TsboxError {
+  /** Some of them were left by an earlier attempt: the fault may be theirs, and they are gone now. */
+  resumed = false;
+}
 
 export function blobStream(layout: StoreLayout, digest: Digest): AsyncIterable<Uint8Array> {
   return createReadStream(layout.blob(digest), { highWaterMark: READ_SIZE });
@@ -172,8 +175,10 @@ export class BlobDownload {
   async #fill(openBlob: OpenBlob): Promise<void> {
     const { digest, size } = this.#descriptor;
     const file = await open(this.#partial, existsSync(this.#partial) ? "r+" : "w+", 0o600);
+    let resumed = false;
     try {
       let { hash, length } = await hashFile(file, size);
+      resumed = length > 0;
       this.#advance(length);
       for (let breaks = 0, counted = length; length < size; ) {
         try {
@@ -203,7 +208,10 @@ export class BlobDownload {
       await file.datasync();
       renameSync(this.#partial, this.#layout.blob(digest));
     } catch (error) {
-      if (error instanceof BlobMismatch) rmSync(this.#partial, { force: true });
+      if (error instanceof BlobMismatch) {
+        rmSync(this.#partial, { force: true });
+        error.resumed = resumed;
+      }
       throw error;
     } finally {
       await file.close();
