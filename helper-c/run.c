@@ -265,12 +265,13 @@ static void prepare_stdio(struct run *run)
         break;
     case STDIO_RELAY:
         run->stdio[0] = null;
-        if (plan->stdin_open && !plan->detach)
+        if (plan->stdin_open)
             make_stream(&monitor.in, &run->stdio[0], STDIN_FILENO, NULL);
         make_stream(&monitor.out, &run->stdio[1], STDOUT_FILENO, "stdout");
         make_stream(&monitor.err, &run->stdio[2], STDERR_FILENO, "stderr");
+        /* Nobody writes to a detached program, but it asked for an input that does not end. */
         if (plan->detach)
-            monitor.out.to = monitor.err.to = -1;
+            monitor.in.from = monitor.out.to = monitor.err.to = -1;
         monitor.out.log = monitor.err.log = monitor.log;
         break;
     case STDIO_TERMINAL:

@@ -15,7 +15,7 @@ import { readText } from "../sys/host-facts.ts";
 import { containerUser } from "./container-user.ts";
 import type { Engine } from "./engine.ts";
 import { type ResolvedRoot, resolveRoot } from "./root-source.ts";
-import type { MountRequest, RunOptions } from "./run-options.ts";
+import type { MountFlag, MountRequest, RunOptions } from "./run-options.ts";
 import { seccompFilter } from "./seccomp.ts";
 
 const DEFAULT_SHM_SIZE = 64 << 20;
@@ -272,6 +272,9 @@ function cidfileExists(path: string): TsboxError {
   });
 }
 
+/** Docker's defaults; `exec`, `suid` and `dev` undo them one by one. */
+const TMPFS_FLAGS = ["nosuid", "nodev", "noexec"];
+
 function resolveMount(request: MountRequest): UserMount {
   const readOnly = request.readOnly ? ["ro"] : [];
   switch (request.type) {
@@ -279,7 +282,7 @@ function resolveMount(request: MountRequest): UserMount {
       return {
         type: "tmpfs",
         target: request.target,
-        flags: [...readOnly, ...request.flags.filter((flag) => flag.startsWith("no"))],
+        flags: [...readOnly, ...TMPFS_FLAGS.filter((flag) => !request.flags.includes(flag.slice(2) as MountFlag))],
         options: request.options.join(","),
       };
     case "bind":

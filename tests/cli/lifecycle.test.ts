@@ -34,6 +34,19 @@ test("run -d prints the id and returns", async () => {
   assert.equal(readFileSync(`/proc/${pid}/cmdline`, "utf8").split("\0"), ["sleep", "600", ""]);
 });
 
+test("run -d -i keeps standard input open, with a terminal or without", async () => {
+  for (const [name, flags] of [
+    ["di", "-di"],
+    ["dit", "-dit"],
+  ] as const) {
+    await tsbox("run", flags, "--name", name, "base", "sh", "-c", "echo reading; cat; echo ended");
+    await until(async () => (await tsbox("logs", name)).stdout.startsWith("reading"));
+    assert.is(await field(name, "{{.State.Status}}"), "running");
+    assert.match((await tsbox("logs", name)).stdout, /^reading\r?\n$/);
+    assert.is((await tsbox("rm", "-f", name)).code, 0);
+  }
+});
+
 test("run -d of a program that is not there fails with 127 and prints no id", async () => {
   const { code, stdout, stderr } = await tsbox("run", "-d", "--rm", "base", "no-such");
   assert.is(code, 127);

@@ -90,6 +90,13 @@ test("--tmpfs is empty, writable and of the asked size", async () => {
   assert.match(stdout, /^tmpfs \/t tmpfs .*size=1024k.*\n1770\n$/);
 });
 
+test("a tmpfs has docker's flags, exec undoes one", async () => {
+  const script =
+    "grep ' /[tx] ' /proc/mounts | cut -d ' ' -f 2,4 | cut -d , -f 1-4; cp /bin/true /x/ && /x/true && echo ran";
+  const { stdout } = await sh(script, "--tmpfs", "/t", "--tmpfs", "/x:exec");
+  assert.is(stdout, "/t rw,nosuid,nodev,noexec\n/x rw,nosuid,nodev,relatime\nran\n");
+});
+
 test("--mount type=tmpfs with a size", async () => {
   const { stdout } = await sh("grep ' /t ' /proc/mounts", "--mount", "type=tmpfs,target=/t,tmpfs-size=2m");
   assert.match(stdout, /size=2048k/);
