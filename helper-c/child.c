@@ -273,6 +273,9 @@ void exec_program(struct run *run)
     write_score(run);
     enter_directory(run);
     close_all_but_socket(run);
+    int stage = exec_stage_open();
+    if (stage < 0)
+        die(errno, NULL, "Cannot make the sealed copy that executes the program");
     if (mode)
         umask((mode_t)mode->numbers[0]);
     environ = environment ? environment->words.list : no_environment;
@@ -286,10 +289,8 @@ void exec_program(struct run *run)
     must(apply_filter(run));
     set_current_op(op->spec->name, op->index);
     reset_signal_mask();
-    execve(program, argv, environ);
-    /* The file was found: ENOENT now means its interpreter or loader. */
-    fail(errno, program, errno == ENOENT ? "Cannot execute the program: its interpreter or loader is missing"
-                                         : "Cannot execute the program");
+    exec_through_stage(stage, run->socket, program, argv);
+    fail(errno, program, "Cannot execute the program: the system call filter is in the way");
     last_failure.exit_code = EXIT_CANNOT_EXEC;
     failure_sink();
     _exit(EXIT_CANNOT_EXEC);

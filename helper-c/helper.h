@@ -33,6 +33,8 @@
 #include <sys/types.h>
 #include <unistd.h>
 
+#include "stage/stage.h"
+
 #define PLAN_VERSION 1
 
 /* Exit codes that are not the program's own; runner/base/error.ts and the README agree. */
@@ -283,6 +285,7 @@ enum message_kind {
     MESSAGE_PTY,    /* with the master */
     MESSAGE_READY,  /* about to exec; end-of-file after it is success, without it the child died */
     MESSAGE_FAILED,
+    MESSAGE_EXEC_FAILED = STAGE_MESSAGE_KIND, /* after READY, from the stage; `pid` is an errno */
 };
 
 struct message {
@@ -294,6 +297,13 @@ struct message {
 int message_send(int socket, const struct message *message, int fd);
 /* 1: a message; 0: end-of-file; -1 and errno. `fd` becomes a descriptor that came along, or -1. */
 int message_receive(int socket, struct message *message, int *fd);
+
+/*** exec_stage.c ***/
+
+/* A sealed file in memory that holds the stage. -1 and errno. */
+int exec_stage_open(void);
+/* Execute the program through it; returns only on failure, with errno. What fails later is told by MESSAGE_EXEC_FAILED. */
+void exec_through_stage(int stage, int socket, const char *program, char **argv);
 
 /*** namespaces.c ***/
 

@@ -83,6 +83,18 @@ static void child_closed(struct monitor *monitor, void (*executed)(struct monito
     }
 }
 
+/* The file was found: ENOENT now means its interpreter or loader. */
+static void exec_failed(const struct monitor *monitor, int error)
+{
+    const struct plan *plan = &monitor->run->plan;
+    const struct op *op = &plan->ops[plan->op_count - 1];
+    set_current_op(op->spec->name, op->index);
+    fail(error, op->words.list[0], error == ENOENT ? "Cannot execute the program: its interpreter or loader is missing"
+                                                   : "Cannot execute the program");
+    last_failure.exit_code = EXIT_CANNOT_EXEC;
+    failure_sink();
+}
+
 static void handle_message(struct monitor *monitor, void (*executed)(struct monitor *monitor))
 {
     struct message message;
@@ -94,6 +106,9 @@ static void handle_message(struct monitor *monitor, void (*executed)(struct moni
     }
     if (result < 0)
         die(errno, NULL, "Cannot read from the container's process");
+    /* what comes after READY can only be the stage's: nothing else is believed then */
+    if (monitor->ready && message.kind != MESSAGE_FAILED && message.kind != MESSAGE_EXEC_FAILED)
+        return;
     switch (message.kind) {
     case MESSAGE_PID:
         take_pid(monitor, message.pid);
@@ -107,6 +122,9 @@ static void handle_message(struct monitor *monitor, void (*executed)(struct moni
     case MESSAGE_FAILED:
         last_failure = message.failure;
         failure_sink();
+        break;
+    case MESSAGE_EXEC_FAILED:
+        exec_failed(monitor, message.pid);
     }
 }
 
