@@ -12,6 +12,10 @@ export default defineVerb({
       placeholder: "OS/ARCH[/VARIANT]",
       help: "platform of the image (default: this machine's)",
     }),
+    tlsVerify: boolean({
+      default: true,
+      help: "check certificates; =false also allows plain HTTP (this machine's own addresses always may)",
+    }),
     quiet: boolean({ short: "q", help: "show no progress" }),
   },
   words: { min: 1 },
@@ -27,6 +31,7 @@ export default defineVerb({
       const progress = makeProgress(context.stderr, flags.quiet, context.now);
       const image = await pull(engine, reference, {
         ...(flags.platform === undefined ? {} : { platform: flags.platform }),
+        tlsVerify: flags.tlsVerify,
         signal: context.signal,
         onProgress: progress.update,
       }).finally(progress.end);
