@@ -1,5 +1,7 @@
 /** Processes, descriptors, capabilities, names and IPC. */
+import { chmodSync, writeFileSync } from "node:fs";
 import { createServer } from "node:net";
+import { join } from "node:path";
 import { test } from "uvu";
 import * as assert from "uvu/assert";
 import { need } from "../support/need.ts";
@@ -37,6 +39,24 @@ able("pid 1 of --init cannot be overwritten through /proc/1/exe", async () => {
   const flags = ["--init", "--cap-add", "ALL", "--security-opt", "seccomp=unconfined"];
   const { stdout } = await attack(box, folder, flags, "overwrite");
   assert.not.match(stdout, /writable|chmod 1 ok/);
+});
+
+able("a program that names /proc/self/exe as its interpreter does not get the helper's file", async () => {
+  // CVE-2019-5736: while such a program is executed, a process inside watches for a link to a file of the host
+  const script = join(folder, "self");
+  writeFileSync(script, "#!/proc/self/exe\n");
+  chmodSync(script, 0o755);
+  const watch =
+    "touch /tmp/seen; while :; do for e in /proc/[0-9]*/exe; do readlink $e; done | grep tsbox >> /tmp/seen; done";
+  await box.tsbox("run", "-d", "--name", "watched", "-v", `${folder}:/h:ro`, "base", "sh", "-c", watch);
+  for (let round = 0; round < 12; round++) {
+    assert.is((await box.tsbox("exec", "watched", "/h/self")).code, 126);
+    assert.is((await box.tsbox("run", "--rm", "-v", `${folder}:/h:ro`, "base", "/h/self")).code, 126);
+  }
+  const { stdout } = await box.tsbox("exec", "watched", "sort", "-u", "/tmp/seen");
+  await box.tsbox("rm", "-f", "watched");
+  assert.not.match(stdout, /helper/);
+  assert.match(stdout, /^(\/memfd:tsbox-exec \(deleted\)\n)?$/);
 });
 
 able("no new privileges, and no capability outside Docker's default set", async () => {
