@@ -20,9 +20,10 @@ if [ "$(id -u)" = 0 ]; then
         echo $$ >"/sys/fs/cgroup/bench.$user/cgroup.procs"
     fi
     # an aged disk can be ten times slower than a fresh one: the stores lie on a file system in memory
-    truncate -s 12G "$work/disk" && mkfs.ext4 -q -F -E lazy_itable_init=0 "$work/disk"
-    mkdir -p "$work/user" && mount -o loop "$work/disk" "$work/user"
-    rm -f "$work/disk" # the mount keeps it
+    disk=$(mktemp /dev/shm/tsbox-bench.XXXXXX)
+    truncate -s 12G "$disk" && mkfs.ext4 -q -F -E lazy_itable_init=0 "$disk"
+    mkdir -p "$work/user" && mount -o loop "$disk" "$work/user"
+    rm -f "$disk" # the mount keeps it
     mkdir -p "$work/user/runtime"
     chown -R "$user:" "$work/user"
     chmod 700 "$work/user/runtime"
