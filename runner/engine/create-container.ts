@@ -11,6 +11,7 @@ import { type Identity, rootIsCaller } from "../plan/idmap.ts";
 import type { UserMount } from "../plan/mounts.ts";
 import { DEFAULT_PATH, processArgv, processEnv } from "../plan/process.ts";
 import type { Plan } from "../plan/types.ts";
+import { initLayerPath } from "../store/layer-store.ts";
 import { readText } from "../sys/host-facts.ts";
 import { containerUser } from "./container-user.ts";
 import type { Engine } from "./engine.ts";
@@ -329,8 +330,10 @@ async function withInitLayer(
   root: Extract<Root, { kind: "image" }>,
   identity: Identity,
 ): Promise<Root> {
-  const { initLayer } = await import("./init-layer.ts");
-  return { ...root, lowers: [await initLayer(engine, root.lowers, identity), ...root.lowers] };
+  const kept = initLayerPath(root.lowers);
+  // made once an image: what makes it is not loaded by the runs after
+  if (!existsSync(kept)) await (await import("./init-layer.ts")).makeInitLayer(engine, root.lowers, identity);
+  return { ...root, lowers: [kept, ...root.lowers] };
 }
 
 function warnSingle(engine: Engine): void {

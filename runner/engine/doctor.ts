@@ -30,7 +30,10 @@ const ROWS: Record<string, Row> = {
   newgidmap: { needed: false, fix: () => "sudo apt install uidmap" },
   "subuid-range": {
     needed: false,
-    fix: ({ host }) => `sudo usermod --add-subuids 100000-165535 --add-subgids 100000-165535 ${host.user}`,
+    fix: ({ host }) => {
+      const range = freeRange(host.subuid + host.subgid);
+      return `sudo usermod --add-subuids ${range} --add-subgids ${range} ${host.user}`;
+    },
   },
   "mount-namespace": { needed: true, fix: outer },
   "pid-namespace": { needed: true, fix: outer },
@@ -93,6 +96,13 @@ export function doctor(engine: Engine): Finding[] {
     }
   }
   return findings;
+}
+
+/** 65536 ids that no line of /etc/subuid and /etc/subgid grants to anybody. */
+function freeRange(text: string): string {
+  const ends = [...text.matchAll(/:(\d+):(\d+)$/gm)].map(([, start, count]) => Number(start) + Number(count));
+  const start = Math.max(100_000, ...ends);
+  return `${start}-${start + 65_535}`;
 }
 
 function outer(): string {

@@ -1,6 +1,7 @@
 /** A failed set-up as the helper reports it (op, errno, path) → an error that says what it means here, and what to do. */
 
 import { TsboxError, visible } from "../base/error.ts";
+import { HelperFailure } from "../helper/client.ts";
 import type { HelperEvent } from "../plan/types.ts";
 import { userNamespaceFix } from "./doctor.ts";
 
@@ -266,6 +267,11 @@ export function explain(event: FailedEvent): TsboxError {
     hint: hint ?? DOCTOR,
     exitCode: event.exitCode,
   });
+}
+
+/** A helper's failure in the same words; any other error as it is. */
+export function explained(error: unknown): unknown {
+  return error instanceof HelperFailure && error.event ? explain(error.event) : error;
 }
 
 function fits(rule: Rule, event: FailedEvent): boolean {

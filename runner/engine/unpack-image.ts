@@ -1,5 +1,6 @@
 import { mkdirSync } from "node:fs";
 import type { Writable } from "node:stream";
+import { TsboxError } from "../base/error.ts";
 import { MissingLink } from "../helper/client.ts";
 import { unpackLayer } from "../layers/unpack.ts";
 import { chainIDs } from "../oci/chain.ts";
@@ -10,6 +11,7 @@ import { storeLayout } from "../store/layout.ts";
 import { stagingFolder } from "../store/staging.ts";
 import { lock, unlock } from "../sys/native.ts";
 import type { Engine } from "./engine.ts";
+import { explained } from "./explain.ts";
 import { removeTrees } from "./remove-trees.ts";
 
 /** Where a layer's bytes come from, compressed as they may be. */
@@ -77,9 +79,12 @@ export async function unpackOne(
         () => undefined,
         (reason: unknown) => reason,
       );
-      throw isBrokenPipe(error) || refusal instanceof MissingLink ? (refusal ?? error) : error;
+      const ours = error instanceof TsboxError && !(refusal instanceof MissingLink);
+      throw ours ? error : explained(refusal ?? error);
     }
-    const applied = await apply.done;
+    const applied = await apply.done.catch((error: unknown) => {
+      throw explained(error);
+    });
     const diffID = unpacked.diffID as Digest;
     const meta = { diffID, chainID: expected.chainID ?? diffID, size: unpacked.size, entries: unpacked.entries };
     if (!hasLayer(layout, identity.key, meta.chainID)) {
@@ -99,14 +104,4 @@ function end(sink: Writable): Promise<void> {
     sink.on("error", reject);
     sink.end(resolve);
   });
-}
-
-function isBrokenPipe(error: unknown): boolean {
-  const code = (error as NodeJS.ErrnoException | undefined)?.code;
-  return (
-    code === "EPIPE" ||
-    code === "ERR_STREAM_DESTROYED" ||
-    code === "ERR_STREAM_PREMATURE_CLOSE" ||
-    code === "ECONNRESET"
-  );
 }

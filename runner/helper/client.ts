@@ -66,15 +66,22 @@ export function startHelper(
 }
 
 /** The error of a `failed` event, in the helper's own words; the engine's `explain` makes better ones. */
-export function failure(action: string, result: HelperResult): TsboxError {
+export function failure(action: string, result: HelperResult): HelperFailure {
   const failed = result.events.find((event) => event.event === "failed");
   const why = failed
     ? `${failed.op}${failed.path ? ` "${failed.path}"` : ""}: ${failed.errno} ${failed.message}`
     : result.stderr.trim() || `the helper ended with status ${result.code}`;
-  return new TsboxError(`Cannot ${action}: ${why}`, {
-    code: "HELPER_FAILED",
-    hint: `run "tsbox doctor" to see what this machine allows`,
-  });
+  return new HelperFailure(`Cannot ${action}: ${why}`, failed);
+}
+
+/** The helper could not carry out a plan; `event` is its own word on it, if it had one. */
+export class HelperFailure extends TsboxError {
+  readonly event: Extract<HelperEvent, { event: "failed" }> | undefined;
+
+  constructor(message: string, event?: Extract<HelperEvent, { event: "failed" }>) {
+    super(message, { code: "HELPER_FAILED", hint: `run "tsbox doctor" to see what this machine allows` });
+    this.event = event;
+  }
 }
 
 /** What unpacking a layer left to remember. */

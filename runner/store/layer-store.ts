@@ -27,6 +27,13 @@ export function layerRoot(layout: StoreLayout, key: string, chainID: Digest): st
   return join(layerDir(layout, key, chainID), "root");
 }
 
+/** The init layer beside the topmost layer of an image. */
+export function initLayerPath(lowers: string[]): string {
+  const [top] = lowers;
+  if (top === undefined) throw new RangeError("Cannot find the init layer: the image has no layers");
+  return join(dirname(top), "init");
+}
+
 export function hasLayer(layout: StoreLayout, key: string, chainID: Digest): boolean {
   return existsSync(layerDir(layout, key, chainID));
 }
