@@ -314,7 +314,18 @@ function bindSource(source: string, create: boolean): string {
         hint: "create it first, or use -v, which makes a missing folder",
       });
     }
-    mkdirSync(source, { recursive: true });
+    try {
+      mkdirSync(source, { recursive: true });
+    } catch (cause) {
+      throw new TsboxError(
+        `Cannot mount "${source}": it does not exist, and may not be made (${(cause as NodeJS.ErrnoException).code})`,
+        {
+          code: "NO_MOUNT_SOURCE",
+          cause,
+          hint: "name a folder that is there, or one that you may make",
+        },
+      );
+    }
   }
   statSync(source);
   return realpathSync(source);

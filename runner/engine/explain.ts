@@ -35,9 +35,11 @@ const RULES: readonly Rule[] = [
     action: START_PROGRAM,
     reason: "no such program in the container",
     hint: (event) =>
-      event.path.includes("/")
-        ? "the path is one inside the container"
-        : "it was looked for in the container's PATH; a path with a slash is taken as it is",
+      event.path.startsWith("-")
+        ? "flags of tsbox stand before the image: what follows it is the command"
+        : event.path.includes("/")
+          ? "the path is one inside the container"
+          : "it was looked for in the container's PATH; a path with a slash is taken as it is",
   },
   {
     code: "NO_INTERPRETER",

@@ -28,10 +28,3 @@ export function parseSignal(text: string): string {
   const near = nearest(name, Object.keys(names));
   throw new UsageError("unknown signal", near === undefined ? {} : { hint: `did you mean "${near}"?` });
 }
-
-/** The number the kernel knows a name of `parseSignal` by. */
-export function signalNumber(name: string): number {
-  const realTime = /^SIGRTMIN\+(\d+)$/.exec(name);
-  if (realTime !== null) return RTMIN + Number(realTime[1]);
-  return (constants.signals as Record<string, number>)[name] ?? 0;
-}

@@ -6,7 +6,7 @@ import { parseLabels } from "../../../../runner/cli/options/labels.ts";
 import { parseNetwork } from "../../../../runner/cli/options/network.ts";
 import { parsePlatform } from "../../../../runner/cli/options/platform.ts";
 import { parseSecurityOptions } from "../../../../runner/cli/options/security.ts";
-import { parseSignal, signalNumber } from "../../../../runner/cli/options/signal.ts";
+import { parseSignal } from "../../../../runner/cli/options/signal.ts";
 import { parseStopTimeout } from "../../../../runner/cli/options/stop-timeout.ts";
 import { parseUlimit } from "../../../../runner/cli/options/ulimit.ts";
 import { parseUserns } from "../../../../runner/cli/options/userns.ts";
@@ -17,6 +17,7 @@ import {
   parseUser,
   parseWorkdir,
 } from "../../../../runner/cli/options/words.ts";
+import { signalNumber } from "../../../../runner/engine/signals.ts";
 
 test("-e takes the host's value, or removes the image's", () => {
   assert.equal(resolveEnvironment(["A=1", "B", "C", "D="], { B: "b" }), { env: ["A=1", "B=b", "D="], unsetEnv: ["C"] });
