@@ -1,6 +1,7 @@
 /** The flags of `run`, and those it shares with `exec`. */
 
 import { boolean, bytes, choice, duration, type Flags, list, string, value } from "./flags.ts";
+import { LOCK_FLAGS } from "./lock-flags.ts";
 import { parseCapabilities } from "./options/capability.ts";
 import { parseNetwork } from "./options/network.ts";
 import { parsePlatform } from "./options/platform.ts";
@@ -50,6 +51,7 @@ export const RUN_FLAGS = {
     help: "when to ask the registry for the image (default missing)",
   }),
   platform: value(parsePlatform, { placeholder: "OS/ARCH[/VARIANT]", help: "platform of the image" }),
+  ...LOCK_FLAGS,
   rootfs: string({ placeholder: "DIR", help: "use a directory as root file system instead of an image" }),
   printPlan: boolean({ help: "print what would be done as JSON, and do nothing" }),
   entrypoint: value(parseEntrypoint, {

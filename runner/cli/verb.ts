@@ -2,6 +2,7 @@
 
 import { TsboxError } from "../base/error.ts";
 import { type Engine, openEngine } from "../engine/engine.ts";
+import type { LockOptions } from "../engine/lock/policy.ts";
 import { type Parsed, parseArgv } from "./argv.ts";
 import { type Context, warn } from "./context.ts";
 import { boolean, type Flags, string } from "./flags.ts";
@@ -123,9 +124,10 @@ export class Restated {
 }
 
 /** The engine, which says its warnings on standard error. */
-export function engineOf(context: Context): Engine {
+export function engineOf(context: Context, lock: LockOptions = {}): Engine {
   return openEngine({
     ...(context.root === undefined ? {} : { root: context.root }),
+    ...lock,
     env: context.env,
     warn: (line) => warn(context, line),
   });

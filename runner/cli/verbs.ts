@@ -18,6 +18,7 @@ export const VERBS: Record<string, VerbEntry> = {
   rm: { summary: "remove containers", load: () => import("./commands/rm.ts") },
   inspect: { summary: "show all that is known of containers or images", load: () => import("./commands/inspect.ts") },
   pull: { summary: "fetch images from a registry", load: () => import("./commands/pull.ts") },
+  lock: { summary: "pin images to digests in the project's tsbox.lock", load: () => import("./commands/lock.ts") },
   images: { summary: "list images", load: () => import("./commands/images.ts") },
   history: { summary: "show how an image was made", load: () => import("./commands/history.ts") },
   tag: { summary: "give an image another name", load: () => import("./commands/tag.ts") },
@@ -45,7 +46,7 @@ const HIDDEN: Record<string, VerbEntry> = {
 /** The order of `tsbox --help`. */
 export const SECTIONS: readonly (readonly [string, readonly string[]])[] = [
   ["Containers", ["run", "exec", "ps", "logs", "stop", "kill", "wait", "rm", "inspect"]],
-  ["Images", ["pull", "images", "history", "tag", "rmi", "load", "save", "import"]],
+  ["Images", ["pull", "lock", "images", "history", "tag", "rmi", "load", "save", "import"]],
   ["This machine", ["unshare", "doctor", "info", "version"]],
 ];
 

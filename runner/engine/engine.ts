@@ -7,6 +7,7 @@ import { storePlan } from "../plan/build.ts";
 import { type Identity, makeIdentity, parseSubids } from "../plan/idmap.ts";
 import type { Op } from "../plan/types.ts";
 import { gatherHostFacts, type HostFacts } from "../sys/host-facts.ts";
+import { type LockOptions, type LockPolicy, lockPolicy } from "./lock/policy.ts";
 
 /** What every verb of the engine works with: where the store lies, who the caller is. Made once a command. */
 export interface Engine {
@@ -14,6 +15,8 @@ export interface Engine {
   root: string;
   host: HostFacts;
   containers: ContainerFiles;
+  /** The project's lock file, and how strictly it is held to. */
+  lock: LockPolicy;
   /** Id maps for this caller; a keep-id request makes other ones. */
   identity(keepID?: { uid?: number; gid?: number }): Identity;
   /** Unpacks layer records below `root`; see helper/client. */
@@ -26,7 +29,7 @@ export interface Engine {
   warn(line: string): void;
 }
 
-export interface EngineOptions {
+export interface EngineOptions extends LockOptions {
   root?: string;
   env?: NodeJS.ProcessEnv;
   warn?: (line: string) => void;
@@ -40,6 +43,7 @@ export function openEngine(options: EngineOptions = {}): Engine {
     root,
     host,
     containers: new ContainerFiles(root),
+    lock: lockPolicy(options, env, host.cwd),
     identity: (keepID) =>
       makeIdentity(
         {

@@ -13,6 +13,8 @@ import { makeStore, type StoreLayout, storeLayout } from "../store/layout.ts";
 import type { Engine } from "./engine.ts";
 import { collectGarbage } from "./gc.ts";
 import { checkIsImage, layerDescriptors } from "./image-layers.ts";
+import { storedInstead } from "./lock/offline.ts";
+import { pinned } from "./lock/pinned.ts";
 import type { PullPolicy } from "./run-options.ts";
 import { checkNotBuiltin, findNamed, loadImage } from "./stored-image.ts";
 import { unpackLayers } from "./unpack-image.ts";
@@ -61,6 +63,9 @@ export async function pull(engine: Engine, name: string, options: PullOptions = 
 async function attempt(engine: Engine, name: string, options: PullOptions): Promise<PulledImage> {
   checkNotBuiltin(name, "pull");
   const reference = parseReference(name);
+  const wanted = platformOption(options.platform);
+  const pin = pinned(engine, reference, wanted);
+  if (engine.lock.offline) return storedInstead(engine, name, pin, wanted);
   const layout = storeLayout(engine.root);
   makeStore(layout);
   // ends every transfer when one fails or the caller gives up
@@ -68,12 +73,12 @@ async function attempt(engine: Engine, name: string, options: PullOptions): Prom
   const signal = options.signal ? AbortSignal.any([options.signal, stop.signal]) : stop.signal;
   const client = new RegistryClient(reference, { tlsVerify: options.tlsVerify ?? true, signal });
   try {
-    const served = await client.manifest();
+    const served = await client.manifest(pin?.digest);
+    const servedAs = pin?.served ?? served.digest;
     const current = findNamed(readIndex(layout), name);
-    if (options.policy === "newer" && current && servedDigest(current) === served.digest) {
-      return { reference: formatReference(reference), id: loadImage(layout, current).id, digest: served.digest };
+    if (options.policy === "newer" && current && servedDigest(current) === servedAs) {
+      return { reference: formatReference(reference), id: loadImage(layout, current).id, digest: servedAs };
     }
-    const wanted = platformOption(options.platform);
     const chosen = await manifestFor(client, served, wanted ?? hostPlatform(), name);
     const id = await fetchImage(engine, layout, client, chosen, {
       ...options,
@@ -86,11 +91,11 @@ async function attempt(engine: Engine, name: string, options: PullOptions): Prom
       mediaType: chosen.mediaType,
       digest: chosen.digest,
       size: chosen.bytes.length,
-      annotations: { [SERVED_DIGEST]: served.digest },
+      annotations: { [SERVED_DIGEST]: servedAs },
     };
     const full = storedName(reference);
     await changeIndex(layout, (entries) => withName(entries, full, entry));
-    return { reference: full, id, digest: served.digest };
+    return { reference: full, id, digest: servedAs };
   } catch (error) {
     options.signal?.throwIfAborted();
     throw error;

@@ -1,3 +1,4 @@
+import { existsSync } from "node:fs";
 import { TsboxError, visible } from "../base/error.ts";
 import { formatPlatform, platformMatches } from "../oci/platform.ts";
 import type { Digest, ImageConfig, Platform } from "../oci/types.ts";
@@ -24,7 +25,9 @@ export interface ResolvedImage {
 
 /** The way every `run` takes: a few small reads when the image is there, a pull by the policy when it is not. */
 export async function resolveImage(engine: Engine, name: string, options: ResolveOptions): Promise<ResolvedImage> {
-  let image = findImage(engine, name);
+  const locked = await lockedImage(engine, name, options.platform);
+  const find = () => (locked ? locked.stored() : findImage(engine, name));
+  let image = find();
   if (image && options.platform && !platformMatches(options.platform, image.config)) image = undefined;
   if (name === "base") {
     image ??= await loadBase(engine);
@@ -37,7 +40,7 @@ export async function resolveImage(engine: Engine, name: string, options: Resolv
       identity: options.identity,
       ...(options.platform && { platform: formatPlatform(options.platform) }),
     });
-    image = findImage(engine, name);
+    image = find();
   }
   if (!image) {
     const wanted = options.platform ? ` for ${formatPlatform(options.platform)}` : "";
@@ -48,6 +51,18 @@ export async function resolveImage(engine: Engine, name: string, options: Resolv
     });
   }
   return { imageID: image.id, config: image.config, lowers: await lowersOf(engine, image, options.identity) };
+}
+
+/** What the project's lock file says the name means. Without lock file all of it is one look for a file. */
+async function lockedImage(engine: Engine, name: string, platform: Platform | undefined) {
+  const { path, named, frozen } = engine.lock;
+  if (!named && !frozen && !existsSync(path)) return undefined;
+  const { checkNotDrifted, lockableName, pinned, storedPin } = await import("./lock/pinned.ts");
+  const reference = lockableName(engine, name);
+  const pin = reference && pinned(engine, reference, platform);
+  if (!pin) return undefined;
+  checkNotDrifted(engine, name, pin, platform);
+  return { stored: () => storedPin(engine, pin, platform) };
 }
 
 async function lowersOf(engine: Engine, image: StoredImage, identity: Identity): Promise<string[]> {

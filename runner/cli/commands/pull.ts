@@ -1,4 +1,5 @@
 import { boolean, value } from "../flags.ts";
+import { LOCK_FLAGS, readLockOptions } from "../lock-flags.ts";
 import { parsePlatform } from "../options/platform.ts";
 import { makeProgress } from "../progress.ts";
 import { defineVerb, engineOf } from "../verb.ts";
@@ -16,6 +17,7 @@ export default defineVerb({
       default: true,
       help: "check certificates; =false also allows plain HTTP (this machine's own addresses always may)",
     }),
+    ...LOCK_FLAGS,
     quiet: boolean({ short: "q", help: "show no progress" }),
   },
   words: { min: 1 },
@@ -24,9 +26,10 @@ export default defineVerb({
     ["tsbox pull alpine:3.20", "from Docker Hub"],
     ["tsbox pull localhost:5000/app@sha256:…", "from a registry of your own, by digest"],
   ],
-  async act({ flags, words }, context) {
+  async act(parsed, context) {
+    const { flags, words } = parsed;
     const { pull } = await import("../../engine/pull.ts");
-    const engine = engineOf(context);
+    const engine = engineOf(context, readLockOptions(parsed));
     for (const reference of words) {
       const progress = makeProgress(context.stderr, flags.quiet, context.now);
       const image = await pull(engine, reference, {

@@ -1,4 +1,5 @@
 import { warn } from "../context.ts";
+import { readLockOptions } from "../lock-flags.ts";
 import { readRun } from "../read-run.ts";
 import { RUN_FLAGS } from "../run-flags.ts";
 import { defineVerb, engineOf } from "../verb.ts";
@@ -27,7 +28,7 @@ export default defineVerb({
     const { run } = await import("../../engine/run.ts");
     for (const line of warnings) warn(context, line);
     context.signal.throwIfAborted();
-    const plan = await run(engineOf(context), options);
+    const plan = await run(engineOf(context, readLockOptions(parsed)), options);
     context.stdout.write(`${plan}\n`);
   },
 });
