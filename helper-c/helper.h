@@ -167,6 +167,7 @@ enum op_flag {
     FLAG_OPTIONAL = 1 << 12,
     FLAG_VOLATILE = 1 << 13,
     FLAG_USERXATTR = 1 << 14,
+    FLAG_NOCOPY = 1 << 15,
 };
 
 struct words {
@@ -323,7 +324,7 @@ uint64_t process_start_time(pid_t pid);
  * Returns only in the real child. */
 void join_namespaces(struct run *run);
 
-/*** resolve.c, mounts.c, filesystems.c ***/
+/*** resolve.c, mounts.c, filesystems.c, fill.c ***/
 
 /* O_PATH of `path` inside the new root, or -1 and errno. */
 int resolve_in_root(int root, const char *path);
@@ -346,6 +347,10 @@ int op_root(struct run *run, const struct op *op);
 int op_overlay(struct run *run, const struct op *op);
 int op_overlay_at(struct run *run, const struct op *op);
 int op_bind(struct run *run, const struct op *op);
+int op_bind_in(struct run *run, const struct op *op);
+int op_fill(struct run *run, const struct op *op);
+int op_chown(struct run *run, const struct op *op);
+int op_append(struct run *run, const struct op *op);
 int op_tmpfs(struct run *run, const struct op *op);
 int op_proc(struct run *run, const struct op *op);
 int op_sysfs(struct run *run, const struct op *op);

@@ -182,14 +182,12 @@ int op_root(struct run *run, const struct op *op)
     return 0;
 }
 
-int op_bind(struct run *run, const struct op *op)
+/* Takes the clone of SOURCE to the DEST. */
+static int bind_tree(struct run *run, const struct op *op, int cloned, const char *source, const char *path)
 {
-    const char *source = op->texts[0], *path = op->texts[1];
+    cleanup_fd int tree = cloned;
     bool recursive = op->flags & FLAG_REC;
     unsigned wanted = attribute_flags(op->flags);
-
-    cleanup_fd int tree =
-        open_tree(AT_FDCWD, source, OPEN_TREE_CLONE | OPEN_TREE_CLOEXEC | (recursive ? AT_RECURSIVE : 0));
     if (tree < 0)
         return is_optional(op) ? 0 : fail(errno, source, "Cannot bind");
     cleanup_fd int target = op->flags & FLAG_MAKE ? make_mount_point(run->root, path, is_directory(tree))
@@ -212,6 +210,29 @@ int op_bind(struct run *run, const struct op *op)
     if (late && remount_attached(mounted, wanted, recursive) < 0)
         return fail(errno, path, "Cannot set the mount's flags");
     return 0;
+}
+
+static unsigned clone_flags(const struct op *op)
+{
+    return OPEN_TREE_CLONE | OPEN_TREE_CLOEXEC | (op->flags & FLAG_REC ? AT_RECURSIVE : 0);
+}
+
+int op_bind(struct run *run, const struct op *op)
+{
+    return bind_tree(run, op, open_tree(AT_FDCWD, op->texts[0], clone_flags(op)), op->texts[0], op->texts[1]);
+}
+
+/* What lies below BASE may be a container's: its links must not lead to what is the host's. */
+int op_bind_in(struct run *run, const struct op *op)
+{
+    const char *base = op->texts[0], *source = op->texts[1];
+    cleanup_fd int root = open_cloexec(base, O_PATH | O_DIRECTORY, 0);
+    if (root < 0)
+        return fail(errno, base, "Cannot open the directory to bind from");
+    cleanup_fd int found = resolve_in_root(root, source);
+    if (found < 0)
+        return fail(errno, source, "Cannot find the path to bind");
+    return bind_tree(run, op, open_tree(found, "", AT_EMPTY_PATH | clone_flags(op)), source, op->texts[2]);
 }
 
 /* One empty directory is mounted read-only and then cloned wherever a directory is hidden. */

@@ -21,6 +21,7 @@ static const struct {
     {"slave", FLAG_SLAVE},       {"shared", FLAG_SHARED},   {"rprivate", FLAG_RPRIVATE},
     {"rslave", FLAG_RSLAVE},     {"rshared", FLAG_RSHARED}, {"make", FLAG_MAKE},
     {"optional", FLAG_OPTIONAL}, {"volatile", FLAG_VOLATILE}, {"userxattr", FLAG_USERXATTR},
+    {"nocopy", FLAG_NOCOPY},
 };
 
 #define FLAGS_OVERLAY (FLAG_VOLATILE | FLAG_USERXATTR | FLAG_RO)
@@ -35,6 +36,9 @@ static const struct op_spec op_specs[] = {
     {"overlay", "pttf*", FLAGS_OVERLAY, op_overlay},
     {"overlay-at", "pttf*", FLAGS_OVERLAY | FLAG_MAKE, op_overlay_at},
     {"bind", "ppf", FLAGS_NEW | FLAGS_PROPAGATION | FLAG_REC, op_bind},
+    {"bind-in", "pppf", FLAGS_NEW | FLAGS_PROPAGATION | FLAG_REC, op_bind_in},
+    {"fill", "pppf", FLAG_NOCOPY, op_fill},
+    {"chown", "pnn", 0, op_chown},
     {"tmpfs", "pft", FLAGS_NEW, op_tmpfs},
     {"proc", "p", 0, op_proc},
     {"sysfs", "pf", FLAGS_NEW, op_sysfs},
@@ -43,6 +47,7 @@ static const struct op_spec op_specs[] = {
     {"devpts", "pt", 0, op_devpts},
     {"mkdir", "po", 0, op_mkdir},
     {"file", "pot", 0, op_file},
+    {"append", "pt", 0, op_append},
     {"symlink", "pp", 0, op_symlink},
     {"mask", "p", 0, op_mask},
     {"read-only", "p", 0, op_read_only},
@@ -396,7 +401,7 @@ static bool is_one_of(const char *name, const char *const *list, size_t count)
 static void check_op(const struct plan *plan, const struct op *op, bool has_root)
 {
     static const char *const last[] = {"exec", "apply", "remove", "finish"};
-    static const char *const anywhere[] = {"private-mounts", "loopback", "root", "overlay"};
+    static const char *const anywhere[] = {"private-mounts", "loopback", "root", "overlay", "chown"};
     static const char *const unmounted[] = {"loopback", "root", "mkdir", "file", "symlink"};
     const char *name = op->spec->name;
     bool is_last = op->index == plan->op_count;
@@ -417,9 +422,10 @@ static void check_op(const struct plan *plan, const struct op *op, bool has_root
         for (size_t i = 0; i < op->words.count; i++)
             if (!parse_number(op->words.list[i], UINT32_MAX - 1, &id))
                 refuse(name, op->words.list[i], "has a group that is no number:");
-        if (op->numbers[0] >= UINT32_MAX || op->numbers[1] >= UINT32_MAX)
-            refuse(name, NULL, "has an id that is too large");
     }
+    if ((strcmp(name, "user") == 0 || strcmp(name, "chown") == 0) &&
+        (op->numbers[0] >= UINT32_MAX || op->numbers[1] >= UINT32_MAX))
+        refuse(name, NULL, "has an id that is too large");
     if (strcmp(name, "capabilities") == 0) {
         uint64_t effective = op->numbers[1], permitted = op->numbers[2], inheritable = op->numbers[3],
                  ambient = op->numbers[4];

@@ -142,6 +142,25 @@ int op_file(struct run *run, const struct op *op)
     return 0;
 }
 
+/* Where an image has a pipe or a device for a file, writing would wait for ever or reach something else. */
+int op_append(struct run *run, const struct op *op)
+{
+    struct stat status;
+    struct open_how how = {
+        .flags = O_WRONLY | O_APPEND | O_NONBLOCK | O_CLOEXEC,
+        .resolve = RESOLVE_IN_ROOT | RESOLVE_NO_MAGICLINKS,
+    };
+    const char *path = op->texts[0];
+    cleanup_fd int fd = (int)syscall(SYS_openat2, run->root, path, &how, sizeof how);
+    if (fd < 0 || fstat(fd, &status) < 0)
+        return errno == ENOENT || errno == ENXIO ? 0 : fail(errno, path, "Cannot open the file");
+    if (!S_ISREG(status.st_mode))
+        return 0;
+    if (write_all(fd, op->texts[1], strlen(op->texts[1])) < 0)
+        return fail(errno, path, "Cannot write the file");
+    return 0;
+}
+
 int op_symlink(struct run *run, const struct op *op)
 {
     char name[NAME_MAX + 1];

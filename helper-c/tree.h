@@ -15,6 +15,9 @@ int tree_open(int directory, const char *path, int flags);
 /* The same for one name, which must not be a mount point: -EXDEV. */
 int tree_open_same_mount(int directory, const char *name, int flags);
 
+/* The first SIZE bytes of a file into a fresh one, holes as holes. 0 or -errno. */
+int copy_content(int from, int to, off_t size);
+
 /* Removes NAME in PARENT with everything below. 0, also when it is not there; or -errno of the
  * first thing that would not go, after the rest has gone. */
 int tree_remove(int parent, const char *name);

@@ -16,7 +16,7 @@ export function mainHelp(): string {
     "",
   ];
   for (const [section, names] of SECTIONS) {
-    lines.push(`${section}:`, ...names.map((name) => `  ${name.padEnd(12)}${VERBS[name]?.summary ?? ""}`), "");
+    lines.push(`${section}:`, ...names.map((name) => `  ${name.padEnd(16)}${VERBS[name]?.summary ?? ""}`), "");
   }
   lines.push(
     "Global flags:",

@@ -43,6 +43,8 @@ export function readRun(parsed: Parsed<typeof RUN_FLAGS>, around: Surroundings):
     rm: flags.rm,
     network: flags.network ?? "none",
     mounts: readMounts(flags, around.cwd),
+    volumesFrom: flags.volumesFrom,
+    imageVolumes: flags.imageVolume ?? "anonymous",
     readOnly: flags.readOnly,
     init: flags.init,
     capAdd: flags.capAdd.flat(),

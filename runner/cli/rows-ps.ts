@@ -16,7 +16,7 @@ export interface ContainerItem {
     argv: readonly string[];
     labels: Readonly<Record<string, string>>;
     network: string;
-    mounts: readonly { source: string; target: string }[];
+    mounts: readonly { name?: string; source?: string; target: string }[];
   };
   state: { status: string; pid: number; exitCode: number; startedAt: string; finishedAt: string };
 }
@@ -50,7 +50,7 @@ function labelHeading(key: string): string {
 
 export function containerRow({ record, state }: ContainerItem, now: number, truncate: boolean): object {
   const command = record.argv.map(visible).join(" ");
-  const mounts = record.mounts.map((mount) => mount.source || mount.target);
+  const mounts = record.mounts.map((mount) => mount.name || mount.source || mount.target);
   const created = new Date(record.created);
   return {
     ID: truncate ? shortId(record.id) : record.id,
@@ -111,7 +111,8 @@ const MATCHERS: Record<string, Matcher<ContainerItem>> = {
   exited: ({ state }, value) => state.status === "exited" && String(state.exitCode) === value,
   ancestor: ({ record }, value) => isImage(record, value),
   network: ({ record }, value) => record.network === value,
-  volume: ({ record }, value) => record.mounts.some((mount) => mount.source === value || mount.target === value),
+  volume: ({ record }, value) =>
+    record.mounts.some((mount) => [mount.name, mount.source, mount.target].includes(value)),
 };
 
 function isImage(record: ContainerItem["record"], value: string): boolean {

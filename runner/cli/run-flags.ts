@@ -10,6 +10,7 @@ import { parseStopTimeout } from "./options/stop-timeout.ts";
 import { parseTmpfs } from "./options/tmpfs.ts";
 import { parseUlimit } from "./options/ulimit.ts";
 import { parseUserns } from "./options/userns.ts";
+import { parseImageVolume, parseVolumesFrom } from "./options/volumes-from.ts";
 import { parseEntrypoint, parseHostname, parseName, parseUser, parseWorkdir } from "./options/words.ts";
 
 const PROCESS = "Process";
@@ -68,17 +69,26 @@ export const RUN_FLAGS = {
     short: "v",
     placeholder: "SOURCE:TARGET[:ro]",
     group: FILES,
-    help: "show a file or folder of the host inside",
+    help: "show a file or folder of the host inside, or a volume by its name; options: ro, O, U, nocopy, noexec…",
   }),
   mount: list({
     placeholder: "type=…,source=…,target=…",
     group: FILES,
-    help: "the same in words: bind, tmpfs or volume",
+    help: "the same in words: bind, volume, tmpfs or image",
   }),
   tmpfs: list(
     { placeholder: "TARGET[:OPTIONS]", group: FILES, help: "put an empty folder in memory there" },
     parseTmpfs,
   ),
+  volumesFrom: list(
+    { placeholder: "CONTAINER[:ro]", group: FILES, help: "have the volumes and bind mounts of another container" },
+    parseVolumesFrom,
+  ),
+  imageVolume: value(parseImageVolume, {
+    placeholder: "anonymous|tmpfs|ignore",
+    group: FILES,
+    help: "what the image's VOLUMEs become (default anonymous volumes)",
+  }),
   readOnly: boolean({ group: FILES, help: "the root file system cannot be written" }),
   shmSize: bytes({ group: FILES, help: "size of /dev/shm (default 64m)" }),
   network: value(parseNetwork, {

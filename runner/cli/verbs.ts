@@ -26,6 +26,18 @@ export const VERBS: Record<string, VerbEntry> = {
   load: { summary: "read images from an archive or a folder", load: () => import("./commands/load.ts") },
   save: { summary: "write images to an archive or a folder", load: () => import("./commands/save.ts") },
   import: { summary: "make an image of a root file system's tarball", load: () => import("./commands/import.ts") },
+  "volume create": { summary: "make a volume", load: () => import("./commands/volume-create.ts") },
+  "volume ls": { summary: "list volumes", load: () => import("./commands/volume-ls.ts") },
+  "volume inspect": {
+    summary: "show all that is known of volumes",
+    load: () => import("./commands/volume-inspect.ts"),
+  },
+  "volume exists": {
+    summary: "tell by the exit status if a volume exists",
+    load: () => import("./commands/volume-exists.ts"),
+  },
+  "volume rm": { summary: "remove volumes", load: () => import("./commands/volume-rm.ts") },
+  "volume prune": { summary: "remove volumes that nobody uses", load: () => import("./commands/volume-prune.ts") },
   unshare: {
     summary: "run a program where your subordinate ids are root's",
     load: () => import("./commands/unshare.ts"),
@@ -47,6 +59,7 @@ const HIDDEN: Record<string, VerbEntry> = {
 export const SECTIONS: readonly (readonly [string, readonly string[]])[] = [
   ["Containers", ["run", "exec", "ps", "logs", "stop", "kill", "wait", "rm", "inspect"]],
   ["Images", ["pull", "lock", "images", "history", "tag", "rmi", "load", "save", "import"]],
+  ["Volumes", under("volume", "create", "ls", "inspect", "exists", "rm", "prune")],
   ["This machine", ["unshare", "doctor", "info", "version"]],
 ];
 
@@ -66,6 +79,11 @@ const GROUPS: Record<string, Record<string, readonly string[]>> = {
     inspect: ["inspect", "--type=image"],
   },
   system: { ...same("info") },
+  volume: {
+    ...group("volume", "create", "ls", "inspect", "exists", "rm", "prune"),
+    list: ["volume ls"],
+    remove: ["volume rm"],
+  },
 };
 
 export const GROUP_WORDS: readonly string[] = Object.keys(GROUPS);
@@ -74,6 +92,15 @@ export const VERB_NAMES: readonly string[] = Object.keys(VERBS);
 
 function same(...names: string[]): Record<string, readonly string[]> {
   return Object.fromEntries(names.map((name) => [name, [name]]));
+}
+
+/** Verbs that exist in their group only. */
+function group(name: string, ...verbs: string[]): Record<string, readonly string[]> {
+  return Object.fromEntries(verbs.map((verb) => [verb, [`${name} ${verb}`]]));
+}
+
+function under(name: string, ...verbs: string[]): string[] {
+  return verbs.map((verb) => `${name} ${verb}`);
 }
 
 export interface Resolved {

@@ -11,6 +11,7 @@ import {
 } from "node:fs";
 import { join } from "node:path";
 import { TsboxError } from "../base/error.ts";
+import type { UserMount } from "../plan/mounts.ts";
 
 /** What was created: written once, before the container starts; what happens later stands in its events. */
 export interface ContainerRecord {
@@ -35,7 +36,7 @@ export interface ContainerRecord {
   autoRemove: boolean;
   readOnly: boolean;
   init: boolean;
-  mounts: { type: "bind" | "tmpfs"; source: string; target: string; readOnly: boolean }[];
+  mounts: UserMount[];
   stopSignal: string;
   /** Milliseconds. */
   stopTimeout: number;

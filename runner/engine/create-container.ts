@@ -1,4 +1,4 @@
-import { chmodSync, existsSync, mkdirSync, realpathSync, rmSync, statSync, writeFileSync } from "node:fs";
+import { chmodSync, existsSync, mkdirSync, rmSync, statSync, writeFileSync } from "node:fs";
 import { hostname as hostHostname } from "node:os";
 import { join } from "node:path";
 import { TsboxError } from "../base/error.ts";
@@ -15,8 +15,9 @@ import { initLayerPath } from "../store/layer-store.ts";
 import { readText } from "../sys/host-facts.ts";
 import { containerUser } from "./container-user.ts";
 import type { Engine } from "./engine.ts";
+import { anonymousVolumes, makeMountFolders, resolveMounts, withVolumesOf } from "./resolve-mounts.ts";
 import { type ResolvedRoot, resolveRoot } from "./root-source.ts";
-import type { MountFlag, MountRequest, RunOptions } from "./run-options.ts";
+import type { RunOptions } from "./run-options.ts";
 import { seccompFilter } from "./seccomp.ts";
 
 const DEFAULT_SHM_SIZE = 64 << 20;
@@ -74,7 +75,7 @@ export async function describeContainer(engine: Engine, options: RunOptions): Pr
       ...(seccomp !== undefined && { seccomp }),
       ulimits: options.ulimits,
     },
-    mounts: options.mounts.map(resolveMount),
+    mounts: await resolveMounts(engine, options, { resolved, identity, user }),
   };
 }
 
@@ -145,7 +146,7 @@ export async function createContainer(
       log: join(dir, "log"),
       lock: join(dir, "lock"),
       ...(options.timeout !== undefined && { timeout: options.timeout }),
-      cleanup: options.rm ? [dir, join(engine.root, "names", name)] : [],
+      cleanup: options.rm ? [dir, join(engine.root, "names", name), ...anonymousVolumes(engine, mounts)] : [],
     },
   );
   const record: ContainerRecord = {
@@ -166,12 +167,7 @@ export async function createContainer(
     autoRemove: options.rm,
     readOnly: options.readOnly,
     init: options.init,
-    mounts: mounts.map((mount) => ({
-      type: mount.type,
-      source: mount.type === "bind" ? mount.source : "",
-      target: mount.target,
-      readOnly: mount.flags.includes("ro"),
-    })),
+    mounts,
     stopSignal: options.stopSignal ?? config.StopSignal ?? "SIGTERM",
     stopTimeout: options.stopTimeout ?? DEFAULT_STOP_TIMEOUT,
     uidMap: identity.uidMap,
@@ -192,7 +188,7 @@ export async function createContainer(
       makeShared(dir, description, hostname);
       writeFileSync(planPath, encodePlan(plan), { mode: 0o600 });
       if (options.cidfile !== undefined) writeCidfile(options.cidfile, id);
-      engine.containers.write(record);
+      await withVolumesOf(engine, mounts, () => engine.containers.write(record));
     } catch (error) {
       engine.containers.releaseName(record);
       rmSync(dir, { recursive: true, force: true });
@@ -222,7 +218,11 @@ async function takeName(engine: Engine, id: string, options: RunOptions): Promis
 }
 
 /** The folders that one container writes to. */
-export function makeWritable(dir: string, { root, identity }: Pick<Description, "root" | "identity">): void {
+export function makeWritable(
+  dir: string,
+  { root, identity, mounts }: Pick<Description, "root" | "identity" | "mounts">,
+): void {
+  makeMountFolders(dir, mounts);
   // then the plan has them made by container root
   if (root.kind === "image" && !rootIsCaller(identity.uidMap)) return;
   const upper = join(dir, "upper");
@@ -271,64 +271,6 @@ function cidfileExists(path: string): TsboxError {
     code: "CIDFILE",
     hint: "remove it, or name another",
   });
-}
-
-/** Docker's defaults; `exec`, `suid` and `dev` undo them one by one. */
-const TMPFS_FLAGS = ["nosuid", "nodev", "noexec"];
-
-function resolveMount(request: MountRequest): UserMount {
-  const readOnly = request.readOnly ? ["ro"] : [];
-  switch (request.type) {
-    case "tmpfs":
-      return {
-        type: "tmpfs",
-        target: request.target,
-        flags: [...readOnly, ...TMPFS_FLAGS.filter((flag) => !request.flags.includes(flag.slice(2) as MountFlag))],
-        options: request.options.join(","),
-      };
-    case "bind":
-      return {
-        type: "bind",
-        source: bindSource(request.source, request.createSource),
-        target: request.target,
-        flags: [
-          ...(request.recursive ? ["rec"] : []),
-          ...readOnly,
-          request.propagation ?? "rprivate",
-          ...request.flags.filter((flag) => flag.startsWith("no")),
-        ],
-      };
-    case "volume":
-      throw new TsboxError(`Cannot mount volume "${request.name ?? request.target}": named volumes do not exist yet`, {
-        code: "NO_VOLUMES",
-        hint: "mount a folder of the host: -v /path/on/host:/path/inside",
-      });
-  }
-}
-
-function bindSource(source: string, create: boolean): string {
-  if (!existsSync(source)) {
-    if (!create) {
-      throw new TsboxError(`Cannot mount "${source}": it does not exist`, {
-        code: "NO_MOUNT_SOURCE",
-        hint: "create it first, or use -v, which makes a missing folder",
-      });
-    }
-    try {
-      mkdirSync(source, { recursive: true });
-    } catch (cause) {
-      throw new TsboxError(
-        `Cannot mount "${source}": it does not exist, and may not be made (${(cause as NodeJS.ErrnoException).code})`,
-        {
-          code: "NO_MOUNT_SOURCE",
-          cause,
-          hint: "name a folder that is there, or one that you may make",
-        },
-      );
-    }
-  }
-  statSync(source);
-  return realpathSync(source);
 }
 
 function absolute(path: string, base: string): string {

@@ -1,6 +1,7 @@
 import { join } from "node:path";
 import type { ContainerRecord } from "../container/record.ts";
 import { capabilityNames } from "../plan/capabilities.ts";
+import { mountSource, type UserMount } from "../plan/mounts.ts";
 import { containerState } from "./container-state.ts";
 import type { Engine } from "./engine.ts";
 
@@ -65,14 +66,7 @@ function describe(engine: Engine, record: ContainerRecord): object {
         MergedDir: join(dir, "merged"),
       },
     },
-    Mounts: record.mounts.map((mount) => ({
-      Type: mount.type,
-      Source: mount.source,
-      Destination: mount.target,
-      Mode: mount.readOnly ? "ro" : "",
-      RW: !mount.readOnly,
-      Propagation: mount.type === "bind" ? "rprivate" : "",
-    })),
+    Mounts: record.mounts.map(describeMount),
     Config: {
       Hostname: record.hostname,
       User: record.user,
@@ -90,3 +84,21 @@ function describe(engine: Engine, record: ContainerRecord): object {
     NetworkSettings: { Networks: { [record.network]: {} }, Ports: {} },
   };
 }
+
+/** Docker's form. */
+function describeMount(mount: UserMount): object {
+  const readOnly = mount.flags.includes("ro");
+  return {
+    Type: mount.kind,
+    ...(mount.name !== undefined && { Name: mount.name }),
+    Source: mountSource(mount),
+    Destination: mount.target,
+    ...(mount.kind === "volume" && { Driver: "local" }),
+    Mode: [...(readOnly ? ["ro"] : []), ...(mount.kind === "bind" && mount.type === "overlay" ? ["O"] : [])].join(","),
+    RW: !readOnly,
+    Propagation: mount.kind === "bind" ? (mount.flags.find((flag) => PROPAGATION.test(flag)) ?? "rprivate") : "",
+    ...(mount.type !== "tmpfs" && mount.subpath !== undefined && { SubPath: mount.subpath }),
+  };
+}
+
+const PROPAGATION = /^r?(private|slave|shared)$/;

@@ -5,8 +5,12 @@ import type { Engine } from "./engine.ts";
 import { removeTrees } from "./remove-trees.ts";
 import { stopRecord } from "./stop.ts";
 
-/** Removes a container with its files; a running one only with `force`, which kills it. */
-export async function remove(engine: Engine, word: string, options: { force: boolean }): Promise<ContainerRecord> {
+/** Removes a container with its files; a running one only with `force`, which kills it. `volumes`: its anonymous ones as well. */
+export async function remove(
+  engine: Engine,
+  word: string,
+  options: { force: boolean; volumes?: boolean },
+): Promise<ContainerRecord> {
   const record = engine.containers.find(word);
   const state = containerState(engine, record);
   if (state.status === "running") {
@@ -29,13 +33,18 @@ export async function remove(engine: Engine, word: string, options: { force: boo
     gidMap,
     ...(uidMap.length > 1 && mapTools && { mapTools }),
   });
+  const anonymous = record.mounts.flatMap((mount) => (mount.anonymous && mount.name ? [mount.name] : []));
+  if (options.volumes && anonymous.length > 0) {
+    const { removeUnused } = await import("./volumes.ts");
+    await removeUnused(engine, anonymous);
+  }
   return record;
 }
 
 /** For `--replace`. */
 export async function removeIfPresent(engine: Engine, name: string): Promise<void> {
   try {
-    await remove(engine, name, { force: true });
+    await remove(engine, name, { force: true, volumes: true });
   } catch (error) {
     if (!(error instanceof TsboxError) || error.code !== "NO_SUCH_CONTAINER") throw error;
   }

@@ -27,6 +27,10 @@ export interface BindMount {
   createSource: boolean;
   /** Any of `nosuid`, `nodev`, `noexec` (also `suid`, `dev`, `exec`, which undo them). */
   flags: MountFlag[];
+  /** `O`: what is written inside is the container's alone. */
+  overlay: boolean;
+  /** `U`: everything in it is given to the container's user. */
+  chown: boolean;
 }
 
 export type MountFlag = "nosuid" | "nodev" | "noexec" | "suid" | "dev" | "exec";
@@ -48,9 +52,27 @@ export interface VolumeMount {
   readOnly: boolean;
   /** Leave a fresh volume empty instead of copying what the image has at the target. */
   noCopy: boolean;
+  flags: MountFlag[];
+  chown: boolean;
+  /** A folder or file in the volume, which is mounted instead of the whole. */
+  subpath?: string;
+  /** Driver options and labels for a volume that is made. */
+  options: Record<string, string>;
+  labels: Record<string, string>;
 }
 
-export type MountRequest = BindMount | TmpfsMount | VolumeMount;
+export interface ImageMount {
+  type: "image";
+  image: string;
+  target: string;
+  readOnly: boolean;
+  subpath?: string;
+}
+
+export type MountRequest = BindMount | TmpfsMount | VolumeMount | ImageMount;
+
+/** What becomes of the `VOLUME`s of an image. */
+export type ImageVolumes = "anonymous" | "tmpfs" | "ignore";
 
 /** A resource limit as `prlimit` names it: `nofile`, `nproc`, `core`… */
 export interface Ulimit {
@@ -99,6 +121,9 @@ export interface RunOptions extends ProcessOptions {
   hostname?: string;
   network: NetworkMode;
   mounts: MountRequest[];
+  /** Containers whose volumes and bind mounts are this one's as well. */
+  volumesFrom: { container: string; readOnly: boolean }[];
+  imageVolumes: ImageVolumes;
   /** The root file system cannot be written. */
   readOnly: boolean;
   /** Bytes of /dev/shm. */

@@ -63,6 +63,12 @@ function opWords(op: Op): (string | number)[] {
       return [op.op, op.dest, op.upper, op.work, op.flags.join(","), ...list(op.lowers)];
     case "bind":
       return [op.op, op.source, op.dest, op.flags.join(",")];
+    case "bind-in":
+      return [op.op, op.base, op.source, op.dest, op.flags.join(",")];
+    case "fill":
+      return [op.op, op.data, op.lock, op.dest, op.flags.join(",")];
+    case "chown":
+      return [op.op, op.source, op.uid, op.gid];
     case "tmpfs":
       return [op.op, op.dest, op.flags.join(","), op.options];
     case "proc":
@@ -80,6 +86,8 @@ function opWords(op: Op): (string | number)[] {
       return [op.op, op.dest, op.mode.toString(8)];
     case "file":
       return [op.op, op.dest, op.mode.toString(8), op.content];
+    case "append":
+      return [op.op, op.dest, op.content];
     case "symlink":
       return [op.op, op.target, op.dest];
     case "rlimit":

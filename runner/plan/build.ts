@@ -1,7 +1,7 @@
 import { ALL_CAPABILITIES } from "./capabilities.ts";
 import type { HostRootEntry } from "./host-root.ts";
 import { type Identity, isMapped, rootIsCaller } from "./idmap.ts";
-import { deviceMounts, kernelMounts, protectionMounts, type UserMount, userMounts } from "./mounts.ts";
+import { deviceMounts, kernelMounts, protectionMounts, type UserMount, userMounts, volumeOps } from "./mounts.ts";
 import type { Op, Plan, StdioMode } from "./types.ts";
 import type { ResolvedUser } from "./user.ts";
 
@@ -81,9 +81,10 @@ export function containerPlan(input: ContainerPlanInput, supervision: Supervisio
       { op: "private-mounts" },
       ...(input.network === "none" ? [{ op: "loopback" } as const] : []),
       ...rootOps(dir, writable, input.root, rootIsCaller(identity.uidMap)),
+      ...volumeOps(input.mounts),
       ...kernelMounts(input.network),
       ...deviceMounts(input.shmSize),
-      ...userMounts(input.mounts),
+      ...userMounts(input.mounts, `${writable}/mounts`),
       ...nameFiles(dir, input.mounts, dir !== writable),
       ...protectionMounts(),
       ...(input.readOnly ? [{ op: "remount", dest: "/", flags: ["ro"] } satisfies Op] : []),

@@ -29,10 +29,47 @@ export const READ_ONLY_PATHS = [
   "/proc/sysrq-trigger",
 ];
 
-/** A mount the user asked for, resolved: sources exist, targets are absolute. */
-export type UserMount =
-  | { type: "bind"; source: string; target: string; flags: string[] }
-  | { type: "tmpfs"; target: string; flags: string[]; options: string };
+/** A mount the user asked for, resolved: sources exist, targets are absolute. A container's record keeps it. */
+export type UserMount = {
+  /** What the user calls it. */
+  kind: "bind" | "volume" | "tmpfs" | "image";
+  target: string;
+  /** As the plan's ops take them. */
+  flags: string[];
+  /** Of a volume. */
+  name?: string;
+  /** The volume was made for this container, and goes with it. */
+  anonymous?: boolean;
+  /** What the volume is made with, if it is not there. */
+  make?: { options: Record<string, string>; labels: Record<string, string> };
+} & (
+  | {
+      type: "bind";
+      /** On the host. */
+      source: string;
+      /** What of the source is mounted; resolved as if the source were "/". */
+      subpath?: string;
+      /** A volume's folder, to be made ready; with `copy` by what the image has at the target. */
+      fill?: { folder: string; copy: boolean };
+      /** Whom everything in it is given to. */
+      owner?: { uid: number; gid: number };
+    }
+  | { type: "tmpfs"; options: string }
+  | {
+      /** What is written goes to a layer above the lowers that is the container's alone. */
+      type: "overlay";
+      /** What the user named: a folder or an image. */
+      source: string;
+      lowers: string[];
+      subpath?: string;
+      readOnly: boolean;
+    }
+);
+
+/** Where a mount comes from, for people. */
+export function mountSource(mount: UserMount): string {
+  return mount.type === "tmpfs" ? "" : mount.source;
+}
 
 /** A private /dev: the safe nodes, a devpts and a shared-memory directory of its own. */
 export function deviceMounts(shmSize: number): Op[] {
@@ -95,15 +132,61 @@ export function protectionMounts(): Op[] {
   ];
 }
 
-/** Parents before children, whatever the order of the flags: a mount must not hide an earlier one. */
-export function userMounts(mounts: UserMount[]): Op[] {
+/** Before anything is mounted in the new root: volumes get what the image has at their places. */
+export function volumeOps(mounts: UserMount[]): Op[] {
+  return mounts.flatMap((mount): Op[] => {
+    if (mount.type !== "bind") return [];
+    const { source, fill, owner } = mount;
+    return [
+      ...(fill === undefined
+        ? []
+        : [
+            {
+              op: "fill",
+              data: source,
+              lock: `${fill.folder}/lock`,
+              dest: mount.target,
+              flags: fill.copy ? [] : ["nocopy"],
+            } satisfies Op,
+          ]),
+      ...(owner === undefined ? [] : [{ op: "chown", source, ...owner } satisfies Op]),
+    ];
+  });
+}
+
+/**
+ * Parents before children, whatever the order of the flags: a mount must not hide an earlier one. Below `folder` each overlay has a
+ * folder of its own, by its number.
+ */
+export function userMounts(mounts: UserMount[], folder: string): Op[] {
   const depth = (path: string) => path.split("/").filter(Boolean).length;
-  return [...mounts]
-    .sort((a, b) => depth(a.target) - depth(b.target))
-    .map(
-      (mount): Op =>
-        mount.type === "bind"
-          ? { op: "bind", source: mount.source, dest: mount.target, flags: ["make", ...mount.flags] }
-          : { op: "tmpfs", dest: mount.target, flags: ["make", ...mount.flags], options: mount.options },
-    );
+  return mounts
+    .map((mount, number) => ({ mount, place: `${folder}/${number}` }))
+    .sort((a, b) => depth(a.mount.target) - depth(b.mount.target))
+    .flatMap(({ mount, place }) => mountOps(mount, place));
+}
+
+function mountOps(mount: UserMount, place: string): Op[] {
+  const { target: dest } = mount;
+  const flags = ["make", ...mount.flags];
+  switch (mount.type) {
+    case "tmpfs":
+      return [{ op: "tmpfs", dest, flags, options: mount.options }];
+    case "bind":
+      return mount.subpath === undefined
+        ? [{ op: "bind", source: mount.source, dest, flags }]
+        : [{ op: "bind-in", base: mount.source, source: mount.subpath, dest, flags }];
+    case "overlay": {
+      // without an upper the kernel wants two lowers: an empty folder is the other
+      const parts = mount.readOnly
+        ? { upper: "", work: "", flags: ["userxattr", "ro"], lowers: [...mount.lowers, `${place}/upper`] }
+        : { upper: `${place}/upper`, work: `${place}/work`, flags: ["userxattr"], lowers: mount.lowers };
+      return [
+        { op: "overlay", target: `${place}/merged`, ...parts },
+        mount.subpath === undefined
+          ? { op: "bind", source: `${place}/merged`, dest, flags }
+          : { op: "bind-in", base: `${place}/merged`, source: mount.subpath, dest, flags },
+      ];
+    }
+  }
 }

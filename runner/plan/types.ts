@@ -18,6 +18,9 @@ export type Op =
   | { op: "overlay"; target: string; upper: string; work: string; flags: string[]; lowers: string[] }
   | { op: "overlay-at"; dest: string; upper: string; work: string; flags: string[]; lowers: string[] }
   | { op: "bind"; source: string; dest: string; flags: string[] }
+  | { op: "bind-in"; base: string; source: string; dest: string; flags: string[] }
+  | { op: "fill"; data: string; lock: string; dest: string; flags: string[] }
+  | { op: "chown"; source: string; uid: number; gid: number }
   | { op: "tmpfs"; dest: string; flags: string[]; options: string }
   | { op: "proc"; dest: string }
   | { op: "sysfs"; dest: string; flags: string[] }
@@ -26,6 +29,7 @@ export type Op =
   | { op: "devpts"; dest: string; options: string }
   | { op: "mkdir"; dest: string; mode: number }
   | { op: "file"; dest: string; mode: number; content: string }
+  | { op: "append"; dest: string; content: string }
   | { op: "symlink"; target: string; dest: string }
   | { op: "mask"; dest: string }
   | { op: "read-only"; dest: string }

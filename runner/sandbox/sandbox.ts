@@ -161,7 +161,12 @@ function runOptions(options: SandboxOptions): RunOptions {
       recursive: true,
       createSource: false,
       flags: [],
+      overlay: false,
+      chown: false,
     })),
+    volumesFrom: [],
+    // what a run writes there is gone with it, as all it writes
+    imageVolumes: "ignore",
     readOnly: options.readOnly ?? false,
     init: false,
     capAdd: options.capAdd ?? [],

@@ -8,7 +8,7 @@ export default defineVerb({
   summary: "Remove containers with their files.",
   flags: {
     force: boolean({ short: "f", help: "kill running containers first; a missing container is no failure" }),
-    volumes: boolean({ short: "v", help: "remove anonymous volumes as well", hidden: true }),
+    volumes: boolean({ short: "v", help: "remove their anonymous volumes as well" }),
   },
   words: { min: 1 },
   examples: [
@@ -20,7 +20,9 @@ export default defineVerb({
     const { errorText } = await import("../print-error.ts");
     const engine = engineOf(context);
     const present = flags.force ? words.filter(isThere) : words;
-    return forEachWord(present, context, (word) => remove(engine, word, { force: flags.force }));
+    return forEachWord(present, context, (word) =>
+      remove(engine, word, { force: flags.force, volumes: flags.volumes }),
+    );
 
     /** docker says what is missing, and does not count it as a failure. */
     function isThere(word: string): boolean {

@@ -1,4 +1,4 @@
-/** `--mount type=bind|tmpfs|volume,source=…,target=…,readonly,…` */
+/** `--mount type=bind|image|tmpfs|volume,source=…,target=…,readonly,…` */
 
 import { posix } from "node:path";
 import type { MountRequest } from "../../engine/run-options.ts";
@@ -7,7 +7,7 @@ import { parseBytes } from "../units.ts";
 import { UsageError } from "../usage-error.ts";
 import { splitCsv } from "./csv.ts";
 import { mountTarget } from "./mount-target.ts";
-import { isPropagation, volumeName } from "./volume.ts";
+import { emptyVolume, isPropagation, volumeName } from "./volume.ts";
 
 /** Every spelling and the key it stands for. */
 const KEYS: Record<string, string> = {
@@ -25,20 +25,53 @@ const KEYS: Record<string, string> = {
   "bind-nonrecursive": "bind-nonrecursive",
   "bind-recursive": "bind-recursive",
   "bind-create-src": "bind-create-src",
+  relabel: "relabel",
+  chown: "chown",
+  u: "chown",
   "volume-nocopy": "volume-nocopy",
+  "volume-subpath": "subpath",
+  "image-subpath": "subpath",
+  subpath: "subpath",
+  "volume-opt": "volume-opt",
+  "volume-label": "volume-label",
+  "volume-driver": "volume-driver",
   "tmpfs-size": "tmpfs-size",
   "tmpfs-mode": "tmpfs-mode",
+  tmpcopyup: "tmpcopyup",
+  notmpcopyup: "notmpcopyup",
   consistency: "consistency",
 };
 
-const SWITCHES = new Set(["readonly", "readwrite", "bind-nonrecursive", "bind-create-src", "volume-nocopy"]);
+const SWITCHES = new Set([
+  "readonly",
+  "readwrite",
+  "bind-nonrecursive",
+  "bind-create-src",
+  "volume-nocopy",
+  "chown",
+  "tmpcopyup",
+  "notmpcopyup",
+]);
+/** Those that may be given more than once. */
+const LISTS = new Set(["volume-opt", "volume-label"]);
+/** Keys that only some types have, beyond those whose name begins with the type's. */
+const OWNERS: Record<string, readonly string[]> = {
+  subpath: ["volume", "image"],
+  chown: ["bind", "volume"],
+  relabel: ["bind", "volume"],
+  tmpcopyup: ["tmpfs"],
+  notmpcopyup: ["tmpfs"],
+};
+
+type Fields = Map<string, string>;
 
 export function parseMount(text: string, cwd: string): MountRequest {
-  const fields = readFields(text);
+  const { fields, lists } = readFields(text);
   const type = fields.get("type") ?? "volume";
-  for (const key of fields.keys()) {
+  for (const key of [...fields.keys(), ...lists.keys()]) {
     const owner = /^(bind|volume|tmpfs)-/.exec(key)?.[1];
-    if (owner !== undefined && owner !== type) throw new UsageError(`"${key}" does not go with type "${type}"`);
+    const owners = owner === undefined ? OWNERS[key] : [owner];
+    if (owners?.includes(type) === false) throw new UsageError(`"${key}" does not go with type "${type}"`);
   }
   const given = fields.get("target");
   if (given === undefined) throw new UsageError('"target" is missing');
@@ -49,18 +82,18 @@ export function parseMount(text: string, cwd: string): MountRequest {
       return bind(fields, target, readOnly, cwd);
     case "tmpfs":
       return tmpfs(fields, target, readOnly);
-    case "volume": {
-      const name = fields.get("source");
-      const noCopy = isOn(fields, "volume-nocopy");
-      return { type: "volume", ...(name ? { name: volumeName(name) } : {}), target, readOnly, noCopy };
-    }
+    case "volume":
+      return volume(fields, lists, target, readOnly);
+    case "image":
+      return image(fields, target);
     default:
-      throw new UsageError(`unknown type "${type}", expected bind, tmpfs or volume`);
+      throw new UsageError(`unknown type "${type}", expected bind, image, tmpfs or volume`);
   }
 }
 
-function readFields(text: string): Map<string, string> {
-  const fields = new Map<string, string>();
+function readFields(text: string): { fields: Fields; lists: Map<string, string[]> } {
+  const fields: Fields = new Map();
+  const lists = new Map<string, string[]>();
   for (const field of splitCsv(text)) {
     const equals = field.indexOf("=");
     const name = (equals < 0 ? field : field.slice(0, equals)).trim();
@@ -74,16 +107,27 @@ function readFields(text: string): Map<string, string> {
     if (SWITCHES.has(key) && !/^(true|false|1|0)$/.test(value)) {
       throw new UsageError(`"${name}" is true or false, got "${value}"`);
     }
-    fields.set(key, SWITCHES.has(key) ? String(value === "true" || value === "1") : value);
+    if (LISTS.has(key)) lists.set(key, [...(lists.get(key) ?? []), value]);
+    else fields.set(key, SWITCHES.has(key) ? String(value === "true" || value === "1") : value);
   }
-  return fields;
+  return { fields, lists };
 }
 
-function isOn(fields: Map<string, string>, key: string): boolean {
+/** `KEY=VALUE` of options and labels. */
+function pairs(words: readonly string[] = []): Record<string, string> {
+  return Object.fromEntries(
+    words.map((word) => {
+      const equals = word.indexOf("=");
+      return equals < 0 ? [word, ""] : [word.slice(0, equals), word.slice(equals + 1)];
+    }),
+  );
+}
+
+function isOn(fields: Fields, key: string): boolean {
   return fields.get(key) === "true";
 }
 
-function bind(fields: Map<string, string>, target: string, readOnly: boolean, cwd: string): MountRequest {
+function bind(fields: Fields, target: string, readOnly: boolean, cwd: string): MountRequest {
   const source = fields.get("source");
   if (!source) throw new UsageError('"source" is missing');
   const propagation = fields.get("bind-propagation");
@@ -103,10 +147,43 @@ function bind(fields: Map<string, string>, target: string, readOnly: boolean, cw
     ...(propagation === undefined ? {} : { propagation }),
     createSource: isOn(fields, "bind-create-src"),
     flags: [],
+    overlay: false,
+    chown: isOn(fields, "chown"),
   };
 }
 
-function tmpfs(fields: Map<string, string>, target: string, readOnly: boolean): MountRequest {
+function volume(fields: Fields, lists: Map<string, string[]>, target: string, readOnly: boolean): MountRequest {
+  const name = fields.get("source");
+  const driver = fields.get("volume-driver") ?? "local";
+  if (driver !== "local") throw new UsageError(`unknown driver "${driver}", expected local`);
+  return {
+    ...emptyVolume(target),
+    ...(name ? { name: volumeName(name) } : {}),
+    readOnly,
+    noCopy: isOn(fields, "volume-nocopy"),
+    chown: isOn(fields, "chown"),
+    options: pairs(lists.get("volume-opt")),
+    labels: pairs(lists.get("volume-label")),
+    ...subpath(fields),
+  };
+}
+
+/** podman: not written to, unless `rw=true`. */
+function image(fields: Fields, target: string): MountRequest {
+  const source = fields.get("source");
+  if (!source) throw new UsageError('"source" is missing: the image');
+  return { type: "image", image: source, target, readOnly: !isOn(fields, "readwrite"), ...subpath(fields) };
+}
+
+function subpath(fields: Fields): { subpath?: string } {
+  const path = fields.get("subpath");
+  if (path === undefined) return {};
+  const tidy = posix.normalize(`/${path}`).slice(1).replace(/\/+$/, "");
+  if (tidy === "" || path.split("/").includes("..")) throw new UsageError(`"${path}" is no path below the source`);
+  return { subpath: tidy };
+}
+
+function tmpfs(fields: Fields, target: string, readOnly: boolean): MountRequest {
   if (fields.has("source")) throw new UsageError('a tmpfs has no "source"');
   const options: string[] = [];
   const size = fields.get("tmpfs-size");
@@ -116,5 +193,6 @@ function tmpfs(fields: Map<string, string>, target: string, readOnly: boolean): 
     if (!/^[0-7]{1,5}$/.test(mode)) throw new UsageError(`"tmpfs-mode" is octal, got "${mode}"`);
     options.push(`mode=${mode}`);
   }
+  if (isOn(fields, "tmpcopyup")) throw new UsageError('"tmpcopyup" is not offered: a tmpfs begins empty');
   return { type: "tmpfs", target, readOnly, options, flags: [] };
 }

@@ -13,6 +13,19 @@ const bind = {
   recursive: true,
   createSource: true,
   flags: [],
+  overlay: false,
+  chown: false,
+};
+const named = {
+  type: "volume",
+  name: "data",
+  target: "/t",
+  readOnly: false,
+  noCopy: false,
+  flags: [],
+  chown: false,
+  options: {},
+  labels: {},
 };
 const volume = (text: string) => parseVolume(text, "/cwd");
 const mount = (text: string) => parseMount(text, "/cwd");
@@ -32,11 +45,14 @@ test("-v reads host paths", () => {
     recursive: false,
     flags: ["nosuid"],
   });
+  assert.equal(volume("/s:/t:O,U"), { ...bind, overlay: true, chown: true });
 });
 
 test("-v reads volumes", () => {
-  assert.equal(volume("data:/t:nocopy"), { type: "volume", name: "data", target: "/t", readOnly: false, noCopy: true });
-  assert.equal(volume("/t"), { type: "volume", target: "/t", readOnly: false, noCopy: false });
+  assert.equal(volume("data:/t:nocopy"), { ...named, noCopy: true });
+  assert.equal(volume("data:/t/:ro,U,noexec,Z"), { ...named, readOnly: true, chown: true, flags: ["noexec"] });
+  const { name: _, ...anonymous } = named;
+  assert.equal(volume("/t"), anonymous);
 });
 
 test("-v refuses what it cannot mean", () => {
@@ -47,6 +63,11 @@ test("-v refuses what it cannot mean", () => {
   assert.throws(() => volume(":/t"), /expected SOURCE:TARGET/);
   assert.throws(() => volume(""), /expected SOURCE:TARGET/);
   assert.throws(() => volume("a/b:/t"), /not a volume name/);
+  assert.throws(
+    () => volume("~/b:/t"),
+    (error: { hint?: string }) => /\$HOME\/b/.test(error.hint ?? ""),
+  );
+  assert.throws(() => volume("data:/t:O"), /unknown option "O"/);
   assert.throws(() => volume("data:/t:rslave"), /unknown option "rslave"/);
 });
 
@@ -72,12 +93,25 @@ test("--mount reads every key and spelling", () => {
     options: ["size=1048576", "mode=1770"],
     flags: [],
   });
-  assert.equal(mount("source=data,target=/t,volume-nocopy"), {
-    type: "volume",
-    name: "data",
+  assert.equal(mount("source=data,target=/t,volume-nocopy"), { ...named, noCopy: true });
+  assert.equal(mount("src=data,dst=/t,volume-opt=type=tmpfs,volume-opt=o=size=1m,volume-label=a,volume-subpath=x/y/"), {
+    ...named,
+    options: { type: "tmpfs", o: "size=1m" },
+    labels: { a: "" },
+    subpath: "x/y",
+  });
+  assert.equal(mount("type=image,src=alpine,dst=/t,subpath=etc"), {
+    type: "image",
+    image: "alpine",
+    target: "/t",
+    readOnly: true,
+    subpath: "etc",
+  });
+  assert.equal(mount("type=image,src=alpine,dst=/t,rw=true"), {
+    type: "image",
+    image: "alpine",
     target: "/t",
     readOnly: false,
-    noCopy: true,
   });
   assert.equal(mount('type=bind,"src=/a,b",dst=/t'), { ...bind, source: "/a,b", createSource: false });
 });
@@ -94,6 +128,9 @@ test("--mount refuses what it cannot mean", () => {
   assert.throws(() => mount("type=bind,source=/s,target=/t,readonly=maybe"), /true or false/);
   assert.throws(() => mount("type=bind,source=/s,target=/t,tmpfs-size=1"), /does not go with type "bind"/);
   assert.throws(() => mount("type=tmpfs,source=/s,target=/t"), /has no "source"/);
+  assert.throws(() => mount("type=bind,source=/s,target=/t,subpath=x"), /does not go with type "bind"/);
+  assert.throws(() => mount("source=data,target=/t,subpath=../x"), /is no path below the source/);
+  assert.throws(() => mount("type=tmpfs,target=/t,tmpcopyup"), /begins empty/);
   assert.throws(() => mount("type=tmpfs,target=/t,tmpfs-mode=9"), /octal/);
   assert.throws(() => mount("type=bind,source=/s,target=/t,constructor=1"), /unknown key "constructor"/);
 });

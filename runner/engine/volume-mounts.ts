@@ -1,0 +1,151 @@
+import { existsSync, realpathSync } from "node:fs";
+import { join, posix } from "node:path";
+import { TsboxError, visible } from "../base/error.ts";
+import { generateID } from "../container/name.ts";
+import type { Identity } from "../plan/idmap.ts";
+import type { UserMount } from "../plan/mounts.ts";
+import { storeLayout } from "../store/layout.ts";
+import { makeVolume, readVolume, volumeFolder, withVolumes } from "../store/volumes.ts";
+import type { Engine } from "./engine.ts";
+import type { ImageMount, ImageVolumes, MountFlag, RunOptions, VolumeMount } from "./run-options.ts";
+import { parseVolumeOptions } from "./volume-options.ts";
+
+/** A volume at a place of a container to be. It need not exist yet. */
+export function resolveVolume(
+  engine: Engine,
+  request: VolumeMount,
+  use: { copy: boolean; owner?: { uid: number; gid: number } },
+): UserMount {
+  const layout = storeLayout(engine.root);
+  const name = request.name ?? generateID();
+  const known = request.name === undefined ? undefined : readVolume(layout, name);
+  const given = parseVolumeOptions(name, known?.options ?? request.options);
+  const common = {
+    kind: "volume" as const,
+    target: request.target,
+    name,
+    ...(request.name === undefined && { anonymous: true }),
+    ...(known === undefined && { make: { options: request.options, labels: request.labels } }),
+  };
+  const flags = [
+    ...(request.readOnly || given.flags.includes("ro") ? ["ro"] : []),
+    ...RESTRICTIONS.filter((flag) => request.flags.includes(flag) || given.flags.includes(flag)),
+  ];
+  if (given.type === "tmpfs") {
+    if (request.subpath !== undefined) throw noSubpath(name, "it is a tmpfs, which is empty");
+    return { ...common, type: "tmpfs", flags, options: given.options };
+  }
+  const folder = volumeFolder(layout, name);
+  return {
+    ...common,
+    type: "bind",
+    source: given.type === "bind" ? deviceOf(name, given.device) : join(folder, "data"),
+    flags: [...(given.type === "bind" && given.recursive ? ["rec"] : []), "rprivate", ...flags],
+    ...(request.subpath !== undefined && { subpath: request.subpath }),
+    ...(given.type === "folder" && { fill: { folder, copy: use.copy && request.subpath === undefined } }),
+    ...(use.owner && { owner: use.owner }),
+  };
+}
+
+const RESTRICTIONS: MountFlag[] = ["nosuid", "nodev", "noexec"];
+
+function deviceOf(name: string, device: string): string {
+  if (existsSync(device)) return realpathSync(device);
+  throw new TsboxError(`Cannot mount volume "${name}": its device "${visible(device)}" does not exist`, {
+    code: "NO_MOUNT_SOURCE",
+    hint: `make the folder, or "tsbox volume rm ${name}" and create the volume anew`,
+  });
+}
+
+function noSubpath(name: string, why: string): TsboxError {
+  return new TsboxError(`Cannot mount a part of volume "${name}": ${why}`, { code: "NO_MOUNT_SOURCE" });
+}
+
+/** An image's root as it is, or with writes that are the container's alone. */
+export async function resolveImageMount(
+  engine: Engine,
+  request: ImageMount,
+  options: RunOptions,
+  identity: Identity,
+): Promise<UserMount> {
+  const { resolveImage } = await import("./resolve-image.ts");
+  const image = await resolveImage(engine, request.image, {
+    policy: options.pull,
+    identity,
+    ...(options.platform && { platform: options.platform }),
+  });
+  return {
+    kind: "image",
+    type: "overlay",
+    target: request.target,
+    source: request.image,
+    lowers: image.lowers,
+    readOnly: request.readOnly,
+    flags: ["private", "nosuid", "nodev", ...(request.readOnly ? ["ro"] : [])],
+    ...(request.subpath !== undefined && { subpath: request.subpath }),
+  };
+}
+
+/** `--volumes-from`: the bind mounts and volumes of other containers. They stay the others': this container does not take them along when it goes. */
+export function mountsOfOthers(engine: Engine, from: RunOptions["volumesFrom"]): UserMount[] {
+  const mounts = from.flatMap(({ container, readOnly }) =>
+    engine.containers
+      .find(container)
+      .mounts.filter((mount) => mount.kind === "bind" || mount.kind === "volume")
+      .map(({ anonymous: _, ...mount }) =>
+        readOnly && !mount.flags.includes("ro")
+          ? { ...mount, flags: [...mount.flags, "ro"], ...(mount.type === "overlay" && { readOnly }) }
+          : mount,
+      ),
+  );
+  // the last one wins, as where two --volumes-from name one place
+  return [...new Map(mounts.map((mount) => [mount.target, mount as UserMount])).values()];
+}
+
+/** The places that an image wants kept outside of its layers. */
+export function volumesOfImage(engine: Engine, paths: string[], mode: ImageVolumes): UserMount[] {
+  const targets = [...new Set(paths.map((path) => posix.join("/", path).replace(/\/+$/, "")))];
+  return targets
+    .filter((target) => target !== "")
+    .map((target) =>
+      mode === "tmpfs"
+        ? { kind: "tmpfs", type: "tmpfs", target, flags: ["nosuid", "nodev"], options: "" }
+        : resolveVolume(
+            engine,
+            {
+              type: "volume",
+              target,
+              readOnly: false,
+              noCopy: false,
+              flags: [],
+              chown: false,
+              options: {},
+              labels: {},
+            },
+            { copy: true },
+          ),
+    );
+}
+
+/** See withVolumesOf. A volume that was there when the mounts were resolved and is not any more fails the whole. */
+export async function makeVolumesOf(engine: Engine, mounts: UserMount[], work: () => void): Promise<void> {
+  const layout = storeLayout(engine.root);
+  await withVolumes(layout, () => {
+    for (const mount of mounts) {
+      if (mount.name === undefined || readVolume(layout, mount.name) !== undefined) continue;
+      if (mount.make === undefined) {
+        throw new TsboxError(`Cannot mount volume "${mount.name}": it was removed just now`, {
+          code: "NO_SUCH_VOLUME",
+          hint: "run the command again",
+        });
+      }
+      makeVolume(layout, {
+        name: mount.name,
+        created: new Date().toISOString(),
+        ...mount.make,
+        anonymous: mount.anonymous ?? false,
+      });
+    }
+    work();
+  });
+}
