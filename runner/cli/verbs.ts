@@ -22,6 +22,7 @@ export const VERBS: Record<string, VerbEntry> = {
   images: { summary: "list images", load: () => import("./commands/images.ts") },
   history: { summary: "show how an image was made", load: () => import("./commands/history.ts") },
   tag: { summary: "give an image another name", load: () => import("./commands/tag.ts") },
+  untag: { summary: "take names away from an image", load: () => import("./commands/untag.ts") },
   rmi: { summary: "remove images", load: () => import("./commands/rmi.ts") },
   load: { summary: "read images from an archive or a folder", load: () => import("./commands/load.ts") },
   save: { summary: "write images to an archive or a folder", load: () => import("./commands/save.ts") },
@@ -50,15 +51,17 @@ export const VERBS: Record<string, VerbEntry> = {
   version: { summary: "show versions", load: () => import("./commands/version.ts") },
 };
 
-/** What the helper runs when set-up failed; not for people. */
+/** Verbs that have no word of their own: the second one of a group (GROUPS leads to them), or not for people. */
 const HIDDEN: Record<string, VerbEntry> = {
   explain: { summary: "", load: () => import("./commands/explain.ts") },
+  "image exists": { summary: "", load: () => import("./commands/image-exists.ts") },
+  "container exists": { summary: "", load: () => import("./commands/container-exists.ts") },
 };
 
 /** The order of `tsbox --help`. */
 export const SECTIONS: readonly (readonly [string, readonly string[]])[] = [
   ["Containers", ["run", "exec", "ps", "logs", "stop", "kill", "wait", "rm", "inspect"]],
-  ["Images", ["pull", "lock", "images", "history", "tag", "rmi", "load", "save", "import"]],
+  ["Images", ["pull", "lock", "images", "history", "tag", "untag", "rmi", "load", "save", "import"]],
   ["Volumes", under("volume", "create", "ls", "inspect", "exists", "rm", "prune")],
   ["This machine", ["unshare", "doctor", "info", "version"]],
 ];
@@ -69,13 +72,16 @@ const GROUPS: Record<string, Record<string, readonly string[]>> = {
     ...same("run", "exec", "ps", "logs", "stop", "kill", "wait", "rm"),
     ls: ["ps"],
     list: ["ps"],
+    exists: ["container exists"],
     inspect: ["inspect", "--type=container"],
   },
   image: {
-    ...same("pull", "history", "tag", "load", "save", "import"),
+    ...same("pull", "history", "tag", "untag", "load", "save", "import"),
     ls: ["images"],
     list: ["images"],
     rm: ["rmi"],
+    remove: ["rmi"],
+    exists: ["image exists"],
     inspect: ["inspect", "--type=image"],
   },
   system: { ...same("info") },

@@ -5,10 +5,11 @@ import { OCI_CONFIG, OCI_LAYER, OCI_LAYER_GZIP, OCI_LAYER_ZSTD, OCI_MANIFEST } f
 import { hostPlatform } from "../oci/platform.ts";
 import { formatReference, parseReference } from "../oci/reference.ts";
 import type { Digest, ImageConfig, Manifest, Platform } from "../oci/types.ts";
-import { blobStream, putBlob, putBlobStream } from "../store/blob-store.ts";
+import { blobStream, putBlob } from "../store/blob-store.ts";
 import { changeIndex, withName } from "../store/image-index.ts";
 import { openInbox } from "../store/inbox.ts";
-import { makeStore, storeLayout } from "../store/layout.ts";
+import { storeLayout } from "../store/layout.ts";
+import { leaseStore } from "../store/lease.ts";
 import { applyChanges } from "./config-changes.ts";
 import type { Engine } from "./engine.ts";
 import { collectGarbage } from "./gc.ts";
@@ -16,7 +17,7 @@ import { checkNotBuiltin } from "./stored-image.ts";
 import { unpackOne } from "./unpack-image.ts";
 
 export interface ImportOptions {
-  /** Absent: standard input. */
+  /** A file or an HTTP address; absent: standard input. */
   path?: string;
   reference?: string;
   /** Dockerfile instructions: `CMD ["sh"]`, `ENV A=1`… */
@@ -30,15 +31,18 @@ export interface ImportOptions {
 export async function importRoot(engine: Engine, options: ImportOptions): Promise<Digest> {
   if (options.reference !== undefined) checkNotBuiltin(options.reference, "import to");
   const reference = options.reference === undefined ? undefined : parseReference(options.reference);
-  const process = applyChanges({}, options.changes);
+  const settings = applyChanges({}, options.changes);
   const store = storeLayout(engine.root);
-  makeStore(store);
+  const release = await leaseStore(store);
   const inbox = openInbox(store);
   const { layout } = inbox;
   try {
-    const source = options.path === undefined ? globalThis.process.stdin : openInput(options.path);
-    const blob = await putBlobStream(layout, abortable(source, options.signal));
-    const diffID = await unpackOne(engine, engine.identity(), blobStream(layout, blob.digest), [], {});
+    const blob = await inbox.receive(abortable(openInput(options), options.signal));
+    const compression = named(options.path, () => sniff(blob.head));
+    const diffID = await unpackOne(engine, engine.identity(), blobStream(layout, blob.digest), [], {
+      // it was hashed when it was received
+      ...(compression === "none" && { diffID: blob.digest, verified: true }),
+    });
     const created = new Date().toISOString();
     const platform = options.platform ?? hostPlatform();
     const config: ImageConfig = {
@@ -46,9 +50,9 @@ export async function importRoot(engine: Engine, options: ImportOptions): Promis
       architecture: platform.architecture,
       os: platform.os,
       ...(platform.variant !== undefined && { variant: platform.variant }),
-      config: process,
+      config: settings,
       rootfs: { type: "layers", diff_ids: [diffID] },
-      history: [{ created, comment: options.message ?? `Imported from ${options.path ?? "-"}` }],
+      history: [{ created, comment: options.message ?? `Imported from ${redacted(options.path ?? "-")}` }],
     };
     const configBlob = putBlob(layout, Buffer.from(JSON.stringify(config)));
     const types = { gzip: OCI_LAYER_GZIP, zstd: OCI_LAYER_ZSTD, none: OCI_LAYER };
@@ -56,30 +60,67 @@ export async function importRoot(engine: Engine, options: ImportOptions): Promis
       schemaVersion: 2,
       mediaType: OCI_MANIFEST,
       config: { mediaType: OCI_CONFIG, ...configBlob },
-      layers: [{ mediaType: types[sniff(blob.head)], digest: blob.digest, size: blob.size }],
+      layers: [{ mediaType: types[compression], digest: blob.digest, size: blob.size }],
     };
     const entry = { mediaType: OCI_MANIFEST, ...putBlob(layout, Buffer.from(JSON.stringify(manifest))) };
-    inbox.adopt([entry.digest, configBlob.digest, blob.digest]);
+    await inbox.adopt([entry.digest, configBlob.digest, blob.digest]);
     await changeIndex(store, (entries) =>
       reference ? withName(entries, formatReference(reference), entry) : [...entries, entry],
     );
     return configBlob.digest;
   } finally {
     inbox.release();
+    release();
     await collectGarbage(engine);
   }
 }
 
-function openInput(path: string): AsyncIterable<Uint8Array> {
+/** Standard input, a file, or what an address serves. */
+function openInput({ path, signal }: ImportOptions): AsyncIterable<Uint8Array> {
+  if (path === undefined) return process.stdin;
+  if (isAddress(path)) {
+    return (async function* () {
+      const { downloadFile } = await import("../registry/download.ts");
+      yield* downloadFile(path, `import "${redacted(path)}"`, signal);
+    })();
+  }
   return (async function* () {
     try {
       yield* createReadStream(path, { highWaterMark: 1 << 20 });
     } catch (cause) {
-      const code = (cause as NodeJS.ErrnoException).code;
+      const { code, syscall } = cause as NodeJS.ErrnoException;
+      if (syscall === undefined) throw cause;
       const why = code === "ENOENT" ? "no such file" : code === "EISDIR" ? "it is a folder" : (cause as Error).message;
       throw new TsboxError(`Cannot import "${path}": ${why}`, { code: "NO_INPUT", cause, exitCode: 1 });
     }
   })();
+}
+
+export function isAddress(path: string): boolean {
+  return /^https?:\/\//i.test(path);
+}
+
+/** An address without the password it may have: it stands in errors and in the image's history. */
+function redacted(path: string): string {
+  if (!isAddress(path) || !URL.canParse(path)) return path;
+  const url = new URL(path);
+  return `${url.origin}${url.pathname}`;
+}
+
+/** Errors of reading compressed data say what file it was. */
+function named<T>(path: string | undefined, read: () => T): T {
+  try {
+    return read();
+  } catch (error) {
+    if (!(error instanceof TsboxError)) throw error;
+    const source = path === undefined ? "standard input" : `"${redacted(path)}"`;
+    throw new TsboxError(error.message.replace(/^Cannot \w+ archive: /, `Cannot import ${source}: `), {
+      code: error.code,
+      cause: error,
+      exitCode: 1,
+      ...(error.hint !== undefined && { hint: error.hint }),
+    });
+  }
 }
 
 async function* abortable(source: AsyncIterable<Uint8Array>, signal?: AbortSignal): AsyncGenerator<Uint8Array> {

@@ -9,7 +9,8 @@ import { RegistryClient, type ServedManifest } from "../registry/client.ts";
 import { BlobDownload, BlobMismatch, putBlob } from "../store/blob-store.ts";
 import { hasBlob } from "../store/blobs.ts";
 import { changeIndex, readIndex, SERVED_DIGEST, withName } from "../store/image-index.ts";
-import { makeStore, type StoreLayout, storeLayout } from "../store/layout.ts";
+import { type StoreLayout, storeLayout } from "../store/layout.ts";
+import { leaseStore } from "../store/lease.ts";
 import type { Engine } from "./engine.ts";
 import { collectGarbage } from "./gc.ts";
 import { checkIsImage, layerDescriptors } from "./image-layers.ts";
@@ -67,7 +68,7 @@ async function attempt(engine: Engine, name: string, options: PullOptions): Prom
   const pin = pinned(engine, reference, wanted);
   if (engine.lock.offline) return storedInstead(engine, name, pin, wanted);
   const layout = storeLayout(engine.root);
-  makeStore(layout);
+  const release = await leaseStore(layout);
   // ends every transfer when one fails or the caller gives up
   const stop = new AbortController();
   const signal = options.signal ? AbortSignal.any([options.signal, stop.signal]) : stop.signal;
@@ -101,6 +102,7 @@ async function attempt(engine: Engine, name: string, options: PullOptions): Prom
     throw error;
   } finally {
     client.close();
+    release();
     await collectGarbage(engine);
   }
 }

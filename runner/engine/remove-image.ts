@@ -1,19 +1,15 @@
-import { existsSync, readdirSync, renameSync, rmSync } from "node:fs";
-import { join } from "node:path";
-import { TsboxError } from "../base/error.ts";
-import { chainIDs } from "../oci/chain.ts";
-import { digestHex, isDigest } from "../oci/digest.ts";
+import { TsboxError, visible } from "../base/error.ts";
+import { isDigest } from "../oci/digest.ts";
 import { familiarName, parseReference } from "../oci/reference.ts";
 import type { Descriptor, Digest } from "../oci/types.ts";
 import { changeIndex, readIndex, refName } from "../store/image-index.ts";
-import { layerDir } from "../store/layer-store.ts";
-import { storeLayout } from "../store/layout.ts";
-import { stagingFolder } from "../store/staging.ts";
+import { type StoreLayout, storeLayout } from "../store/layout.ts";
+import { noteRemoved } from "../store/lease.ts";
+import { type Reachable, reachableFrom } from "../store/reachable.ts";
 import { containerState } from "./container-state.ts";
 import type { Engine } from "./engine.ts";
 import { collectGarbage } from "./gc.ts";
-import { removeTrees } from "./remove-trees.ts";
-import { findNamed, getImage, loadImage, type StoredImage } from "./stored-image.ts";
+import { findNamed, getImage } from "./stored-image.ts";
 
 export interface RemovedImage {
   /** Names that are gone. */
@@ -22,31 +18,90 @@ export interface RemovedImage {
   deleted: string[];
 }
 
-/** Removes a name, and with the last one the image: by name, id or digest, with Docker's rules on what is in use. */
-export async function removeImage(engine: Engine, word: string, options: { force: boolean }): Promise<RemovedImage> {
+/** What a word names: the entries of the index that go, of all those that the manifest has. */
+interface Named {
+  gone: Descriptor[];
+  all: Descriptor[];
+  /** Of the config; a damaged image has none. */
+  id?: Digest;
+}
+
+/**
+ * Removes a name, and with the last one the image: by name, id or digest, with Docker's rules on what is in use. An image whose blobs are damaged can still be
+ * removed by name. `keepContent`: the caller removes several, and sweeps at the end.
+ */
+export async function removeImage(
+  engine: Engine,
+  word: string,
+  options: { force: boolean; keepContent?: boolean },
+): Promise<RemovedImage> {
   const layout = storeLayout(engine.root);
-  const image = getImage(engine, word);
-  const all = readIndex(layout).filter((entry) => entry.digest === image.manifestDigest);
-  const byName = isDigest(word) ? undefined : namedEntry(all, word);
-  const names = all.filter((entry) => refName(entry) !== undefined);
-  if (!byName && names.length > 1 && !options.force) {
+  const { gone, all, id } = named(engine, layout, word, options.force);
+  const last = gone.length === all.length;
+  if (last && id !== undefined) checkUnused(engine, id, word, options.force);
+  // what only this image needs is found out while it is there
+  const removed = last ? needs(layout, all) : [];
+  await changeIndex(layout, (entries) =>
+    entries.filter((entry) => !gone.some((g) => g.digest === entry.digest && refName(g) === refName(entry))),
+  );
+  const untagged = gone.filter((entry) => refName(entry) !== undefined).map(shown);
+  if (!last) return { untagged, deleted: [] };
+  const left = others(layout);
+  const blobs = removed.flatMap((one) => [...one.blobs]).filter((digest) => !left.blobs.has(digest));
+  const layers = removed.flatMap((one) => [...one.layers]).filter((digest) => !left.layers.has(digest));
+  noteRemoved(layout, [...blobs, ...layers]);
+  if (!options.keepContent) await collectGarbage(engine);
+  return { untagged, deleted: [id ?? (all[0] as Descriptor).digest, ...layers] };
+}
+
+/** By name first: that needs nothing but the index, so that a damaged image can be removed too. */
+function named(engine: Engine, layout: StoreLayout, word: string, force: boolean): Named {
+  const index = readIndex(layout);
+  const entry = isDigest(word) ? undefined : entryNamed(index, word);
+  if (entry) {
+    const all = index.filter(({ digest }) => digest === entry.digest);
+    return { gone: [entry], all, ...imageID(engine, word) };
+  }
+  const { entries: all, id } = getImage(engine, word);
+  const names = all.filter((one) => refName(one) !== undefined);
+  if (names.length > 1 && !force) {
     throw refuse(
       word,
       `it has ${names.length} names: ${names.map(shown).join(", ")}`,
       "remove them by name, or use -f",
     );
   }
-  const gone = byName ? [byName] : all;
-  const last = gone.length === all.length;
-  if (last) checkUnused(engine, image, word, options.force);
-  await changeIndex(layout, (entries) =>
-    entries.filter((entry) => !gone.some((g) => g.digest === entry.digest && refName(g) === refName(entry))),
-  );
-  const untagged = gone.filter((entry) => refName(entry) !== undefined).map(shown);
-  return { untagged, deleted: last ? await sweep(engine, image) : [] };
+  return { gone: all, all, id };
 }
 
-function namedEntry(entries: Descriptor[], word: string): Descriptor | undefined {
+function imageID(engine: Engine, word: string): { id?: Digest } {
+  try {
+    return { id: getImage(engine, word).id };
+  } catch {
+    return {};
+  }
+}
+
+function needs(layout: StoreLayout, entries: Descriptor[]): Reachable[] {
+  return entries.flatMap((entry) => {
+    try {
+      return [reachableFrom(layout, entry)];
+    } catch {
+      return []; // damaged: the sweep finds what is left of it
+    }
+  });
+}
+
+/** What the images that stay need, as far as they can be read. */
+function others(layout: StoreLayout): Reachable {
+  const found = needs(layout, readIndex(layout));
+  return {
+    blobs: new Set(found.flatMap((one) => [...one.blobs])),
+    layers: new Set(found.flatMap((one) => [...one.layers])),
+  };
+}
+
+function entryNamed(entries: Descriptor[], word: string): Descriptor | undefined {
   try {
     return findNamed(entries, word);
   } catch {
@@ -55,13 +110,18 @@ function namedEntry(entries: Descriptor[], word: string): Descriptor | undefined
 }
 
 function shown(entry: Descriptor): string {
-  return familiarName(parseReference(refName(entry) ?? ""));
+  const name = refName(entry) ?? "";
+  try {
+    return familiarName(parseReference(name));
+  } catch {
+    return visible(name); // put there by another tool
+  }
 }
 
 /** A running container keeps its image; a stopped one only without --force. */
-function checkUnused(engine: Engine, image: StoredImage, word: string, force: boolean): void {
+function checkUnused(engine: Engine, id: Digest, word: string, force: boolean): void {
   for (const record of engine.containers.all()) {
-    if (record.imageID !== image.id) continue;
+    if (record.imageID !== id) continue;
     const running = containerState(engine, record).status === "running";
     if (running || !force) {
       throw refuse(
@@ -74,44 +134,5 @@ function checkUnused(engine: Engine, image: StoredImage, word: string, force: bo
 }
 
 function refuse(word: string, why: string, hint: string): TsboxError {
-  return new TsboxError(`Cannot remove image "${word}": ${why}`, { code: "IMAGE_IN_USE", hint, exitCode: 1 });
-}
-
-/** Removes blobs and layers that no image has any more. The containers that use layers of a removed image keep them. */
-async function sweep(engine: Engine, removed: StoredImage): Promise<string[]> {
-  const layout = storeLayout(engine.root);
-  const left = readIndex(layout).map((entry) => loadImage(layout, entry));
-  const blobs = (image: StoredImage): Digest[] => [
-    image.manifestDigest,
-    image.manifest.config.digest,
-    ...image.manifest.layers.map((layer) => layer.digest),
-  ];
-  const usedBlobs = new Set(left.flatMap(blobs));
-  const usedLayers = new Set(left.flatMap((image) => chainIDs(image.config.rootfs.diff_ids)));
-  const lowers = engine.containers.all().flatMap((record) => record.lowers);
-  const deleted: string[] = [removed.id];
-  // out of their places in one step each: half a layer must never look like a whole one
-  const gone = stagingFolder(layout);
-  for (const chainID of chainIDs(removed.config.rootfs.diff_ids)) {
-    if (usedLayers.has(chainID)) continue;
-    for (const key of keys(layout.layers)) {
-      const dir = layerDir(layout, key, chainID);
-      if (!existsSync(dir) || lowers.includes(join(dir, "root"))) continue;
-      renameSync(dir, join(gone.path, `${key}-${digestHex(chainID)}`));
-    }
-    deleted.push(chainID);
-  }
-  for (const digest of blobs(removed)) if (!usedBlobs.has(digest)) rmSync(layout.blob(digest), { force: true });
-  await removeTrees(engine, [gone.path], engine.identity());
-  gone.release();
-  await collectGarbage(engine);
-  return deleted;
-}
-
-function keys(folder: string): string[] {
-  try {
-    return readdirSync(folder);
-  } catch {
-    return [];
-  }
+  return new TsboxError(`Cannot remove image "${visible(word)}": ${why}`, { code: "IMAGE_IN_USE", hint, exitCode: 1 });
 }

@@ -1,44 +1,35 @@
-import { createHash } from "node:crypto";
-import {
-  createWriteStream,
-  existsSync,
-  mkdirSync,
-  readdirSync,
-  renameSync,
-  rmSync,
-  statSync,
-  writeFileSync,
-} from "node:fs";
-import { copyFile } from "node:fs/promises";
-import { dirname, join } from "node:path";
+import { renameSync, rmSync, statSync } from "node:fs";
+import { open } from "node:fs/promises";
 import { Readable } from "node:stream";
 import { pipeline } from "node:stream/promises";
-import { TsboxError } from "../base/error.ts";
-import { decompress } from "../layers/decompress.ts";
-import { directoryRecord, fileRecord, type OutgoingEntry, writeArchive } from "../layers/writer.ts";
-import { digestHex } from "../oci/digest.ts";
-import { OCI_INDEX } from "../oci/media-types.ts";
-import { familiarName, parseReference } from "../oci/reference.ts";
-import type { Descriptor, Digest } from "../oci/types.ts";
-import { blobStream } from "../store/blob-store.ts";
-import { readBlob } from "../store/blobs.ts";
-import { REF_NAME, refName } from "../store/image-index.ts";
-import { type StoreLayout, storeLayout } from "../store/layout.ts";
+import { TsboxError, visible } from "../base/error.ts";
+import { writeArchive } from "../layers/writer.ts";
+import { formatPlatform, platformMatches } from "../oci/platform.ts";
+import type { Descriptor, Digest, Platform } from "../oci/types.ts";
+import { refName } from "../store/image-index.ts";
+import { storeLayout } from "../store/layout.ts";
+import { leaseStore } from "../store/lease.ts";
 import type { Engine } from "./engine.ts";
-import { layerSizes } from "./images.ts";
+import { archiveEntries } from "./save-archive.ts";
+import { saveDirectory, saveLayout } from "./save-folder.ts";
+import { asDocker, asStored, type SavedImage, uncompressed } from "./saved-image.ts";
 import { findNamed, getImage, type StoredImage } from "./stored-image.ts";
+import { writeChunks } from "./write-chunks.ts";
+
+/** podman's four: `oci-dir` is an OCI layout, `docker-dir` what skopeo calls `dir:`. */
+export const SAVE_FORMATS = ["docker-archive", "oci-archive", "oci-dir", "docker-dir"] as const;
 
 export interface SaveOptions {
-  format: "docker-archive" | "oci-archive" | "oci-dir";
+  format: (typeof SAVE_FORMATS)[number];
   /** Absent: standard output. */
   path?: string;
+  /** Layers as plain tars, however they are stored. */
+  uncompressed?: boolean;
+  /** docker-dir: plain layers by gzip. */
+  compress?: boolean;
+  /** What the images must be made for. */
+  platform?: Platform;
   signal?: AbortSignal;
-}
-
-/** An image and the names it is saved under: those that were asked for, or all of an id's. */
-interface Saved {
-  image: StoredImage;
-  names: string[];
 }
 
 /**
@@ -46,33 +37,38 @@ interface Saved {
  * complete.
  */
 export async function save(engine: Engine, references: string[], options: SaveOptions): Promise<void> {
-  const layout = storeLayout(engine.root);
-  const saved = collect(engine, references);
-  if (options.format === "oci-dir") {
-    await writeFolder(layout, saved, options.path as string);
-    return;
-  }
-  const entries = options.format === "oci-archive" ? ociEntries(layout, saved) : dockerEntries(engine, layout, saved);
-  const archive = Readable.from(writeArchive(entries), { objectMode: false, highWaterMark: 1 << 20 });
-  const signal = options.signal ? { signal: options.signal } : {};
-  if (options.path === undefined) {
-    await pipeline(archive, process.stdout, { ...signal, end: false });
-    return;
-  }
-  const staged = `${options.path}.${process.pid}.part`;
+  const { format, path } = options;
+  // nothing of the images may be swept while they are written
+  const release = await leaseStore(storeLayout(engine.root));
   try {
-    await pipeline(archive, createWriteStream(staged, { flags: "wx" }), signal);
-    renameSync(staged, options.path);
+    const images = await prepare(engine, collect(engine, references, options.platform), options);
+    if (format === "oci-dir") await saveLayout(images, path as string);
+    else if (format === "docker-dir")
+      await saveDirectory(only(images, path as string), path as string, { compress: options.compress ?? false });
+    else await saveArchive(images, options);
   } catch (error) {
-    rmSync(staged, { force: true });
-    throw unwritable(options.path, error);
+    throw path === undefined ? error : unwritable(path, error);
+  } finally {
+    release();
   }
 }
 
-function collect(engine: Engine, references: string[]): Saved[] {
-  const saved = new Map<Digest, Saved>();
+/** An image and the names it is saved under: those that were asked for, or all of an id's. */
+interface Asked {
+  image: StoredImage;
+  names: string[];
+}
+
+function collect(engine: Engine, references: string[], platform: Platform | undefined): Asked[] {
+  const asked = new Map<Digest, Asked>();
   for (const word of references) {
     const image = getImage(engine, word);
+    if (platform && !platformMatches(platform, image.config)) {
+      throw new TsboxError(
+        `Cannot save "${visible(word)}" for ${formatPlatform(platform)}: it is for ${formatPlatform(image.config)}`,
+        { code: "NO_PLATFORM", hint: "pull the other one first: tsbox pull --platform", exitCode: 1 },
+      );
+    }
     let entry: Descriptor | undefined;
     try {
       entry = findNamed(image.entries, word);
@@ -80,110 +76,55 @@ function collect(engine: Engine, references: string[]): Saved[] {
       // an id: all its names
     }
     const names = (entry ? [entry] : image.entries).flatMap((e) => refName(e) ?? []);
-    const known = saved.get(image.manifestDigest);
+    const known = asked.get(image.manifestDigest);
     if (known) known.names.push(...names.filter((name) => !known.names.includes(name)));
-    else saved.set(image.manifestDigest, { image, names });
+    else asked.set(image.manifestDigest, { image, names });
   }
-  return [...saved.values()];
+  return [...asked.values()];
 }
 
-function indexOf(layout: StoreLayout, saved: Saved[]): Buffer {
-  const manifests = saved.flatMap(({ image, names }) => {
-    const { mediaType } = image.entries[0] as Descriptor;
-    const descriptor = {
-      mediaType,
-      digest: image.manifestDigest,
-      size: statSync(layout.blob(image.manifestDigest)).size,
-    };
-    // skopeo and podman take the name as it stands; people write the familiar one
-    return names.length === 0
-      ? [descriptor]
-      : names.map((name) => ({ ...descriptor, annotations: { [REF_NAME]: familiarName(parseReference(name)) } }));
+async function prepare(engine: Engine, asked: Asked[], options: SaveOptions): Promise<SavedImage[]> {
+  const images: SavedImage[] = [];
+  for (const { image, names } of asked) {
+    let saved = asStored(engine, image, names);
+    if (options.uncompressed) saved = await uncompressed(engine, image, saved);
+    if (options.format === "docker-dir") saved = await asDocker(engine, image, saved);
+    images.push(saved);
+  }
+  return images;
+}
+
+function only(images: SavedImage[], path: string): SavedImage {
+  const [image] = images;
+  if (image && images.length === 1) return image;
+  throw new TsboxError(`Cannot save ${images.length} images to "${path}": a docker-dir holds one`, {
+    code: "ONE_IMAGE",
+    hint: "use --format oci-dir, or an archive",
+    exitCode: 1,
   });
-  return Buffer.from(JSON.stringify({ schemaVersion: 2, mediaType: OCI_INDEX, manifests }));
 }
 
-const LAYOUT_FILE = Buffer.from('{"imageLayoutVersion":"1.0.0"}');
-
-function blobsOf({ image }: Saved): Digest[] {
-  return [image.manifestDigest, image.manifest.config.digest, ...image.manifest.layers.map((layer) => layer.digest)];
-}
-
-function file(path: string, content: Buffer): OutgoingEntry {
-  return { record: fileRecord(path, content.length), content: [content] };
-}
-
-function* ociEntries(layout: StoreLayout, saved: Saved[]): Generator<OutgoingEntry> {
-  yield { record: directoryRecord("blobs") };
-  yield { record: directoryRecord("blobs/sha256") };
-  for (const digest of [...new Set(saved.flatMap(blobsOf))].sort()) {
-    const size = statSync(layout.blob(digest)).size;
-    yield { record: fileRecord(`blobs/sha256/${digestHex(digest)}`, size), content: blobStream(layout, digest) };
+async function saveArchive(images: SavedImage[], { format, path, signal }: SaveOptions): Promise<void> {
+  const archive = writeArchive(archiveEntries(images, { docker: format === "docker-archive" }));
+  if (path === undefined) {
+    const stream = Readable.from(archive, { objectMode: false, highWaterMark: 1 << 20 });
+    await pipeline(stream, process.stdout, { ...(signal && { signal }), end: false });
+    return;
   }
-  yield file("index.json", indexOf(layout, saved));
-  yield file("oci-layout", LAYOUT_FILE);
-}
-
-/** As `docker save` wrote it before it became an OCI layout too: layers uncompressed, named by diffID. What it names is all that every reader needs. */
-async function* dockerEntries(engine: Engine, layout: StoreLayout, saved: Saved[]): AsyncGenerator<OutgoingEntry> {
-  const written = new Set<Digest>();
-  for (const { image } of saved) {
-    const sizes = layerSizes(engine, image);
-    for (const [number, diffID] of image.config.rootfs.diff_ids.entries()) {
-      if (written.has(diffID)) continue;
-      written.add(diffID);
-      const { digest } = image.manifest.layers[number] as Descriptor;
-      yield {
-        record: fileRecord(`${digestHex(diffID)}.tar`, sizes[number] ?? 0),
-        content: verified(decompress(blobStream(layout, digest)), diffID),
-      };
-    }
-  }
-  for (const { image } of saved) yield file(`${digestHex(image.id)}.json`, readBlob(layout, image.id));
-  const manifest = saved.map(({ image, names }) => ({
-    Config: `${digestHex(image.id)}.json`,
-    RepoTags: names.map((name) => familiarName(parseReference(name))).filter((name) => !name.includes("@")),
-    Layers: image.config.rootfs.diff_ids.map((diffID) => `${digestHex(diffID)}.tar`),
-  }));
-  yield file("manifest.json", Buffer.from(JSON.stringify(manifest)));
-}
-
-async function* verified(source: AsyncIterable<Uint8Array>, diffID: Digest): AsyncGenerator<Uint8Array> {
-  const hash = createHash("sha256");
-  for await (const chunk of source) {
-    hash.update(chunk);
-    yield chunk;
-  }
-  const got = `sha256:${hash.digest("hex")}`;
-  if (got !== diffID) {
-    throw new TsboxError(`Cannot save layer ${diffID}: the store's copy has ${got}`, {
-      code: "DIGEST_MISMATCH",
-      hint: "the store is damaged: pull or load the image again",
-    });
-  }
-}
-
-async function writeFolder(layout: StoreLayout, saved: Saved[], path: string): Promise<void> {
-  if (existsSync(path) && readdirSync(path).length > 0) {
-    throw new TsboxError(`Cannot save to "${path}": the folder is not empty`, {
-      code: "NOT_EMPTY",
-      hint: "name a new one",
-      exitCode: 1,
-    });
-  }
-  mkdirSync(dirname(path), { recursive: true });
-  const staged = `${path}.${process.pid}.part`;
-  const blobs = join(staged, "blobs", "sha256");
+  // a pipe or /dev/stdout is written to, not replaced
+  const special = statSync(path, { throwIfNoEntry: false });
+  const staged = special && !special.isFile() && !special.isDirectory() ? path : `${path}.${process.pid}.part`;
   try {
-    mkdirSync(blobs, { recursive: true });
-    for (const digest of new Set(saved.flatMap(blobsOf)))
-      await copyFile(layout.blob(digest), join(blobs, digestHex(digest)));
-    writeFileSync(join(staged, "index.json"), indexOf(layout, saved));
-    writeFileSync(join(staged, "oci-layout"), LAYOUT_FILE);
-    renameSync(staged, path);
+    const file = await open(staged, staged === path ? "w" : "wx");
+    try {
+      await writeChunks(file, archive, signal);
+    } finally {
+      await file.close();
+    }
+    if (staged !== path) renameSync(staged, path);
   } catch (error) {
-    rmSync(staged, { recursive: true, force: true });
-    throw unwritable(path, error);
+    if (staged !== path) rmSync(staged, { force: true });
+    throw error;
   }
 }
 

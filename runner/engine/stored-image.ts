@@ -1,4 +1,4 @@
-import { TsboxError } from "../base/error.ts";
+import { TsboxError, visible } from "../base/error.ts";
 import { digestHex, isDigest } from "../oci/digest.ts";
 import { isManifestType } from "../oci/media-types.ts";
 import { formatReference, parseReference } from "../oci/reference.ts";
@@ -29,15 +29,27 @@ export function loadImage(layout: StoreLayout, entry: Descriptor): StoredImage {
   return { id: manifest.config.digest, entries: [entry], manifestDigest: entry.digest, manifest, config };
 }
 
-/** Every image, one a manifest, in the order of the index. */
+/** Every image, one a manifest, in the order of the index. A damaged one is told of and left out: the others work all the same. */
 export function storedImages(engine: Engine): StoredImage[] {
   const layout = storeLayout(engine.root);
   const images = new Map<Digest, StoredImage>();
+  const damaged = new Set<Digest>();
   for (const entry of readIndex(layout)) {
     if (!isManifestType(entry.mediaType)) continue;
     const known = images.get(entry.digest);
-    if (known) known.entries.push(entry);
-    else images.set(entry.digest, loadImage(layout, entry));
+    if (known) {
+      known.entries.push(entry);
+      continue;
+    }
+    if (damaged.has(entry.digest)) continue;
+    try {
+      images.set(entry.digest, loadImage(layout, entry));
+    } catch (error) {
+      damaged.add(entry.digest);
+      engine.warn(
+        `image "${visible(refName(entry) ?? entry.digest)}" is left out: ${(error as Error).message} ("tsbox system check" tells more)`,
+      );
+    }
   }
   return [...images.values()];
 }

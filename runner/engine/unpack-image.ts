@@ -27,6 +27,8 @@ export async function unpackLayers(
   diffIDs: Digest[],
   source: LayerSource,
   onLayer: (number: number) => void = () => {},
+  /** Layers whose bytes are known to have their diffID. */
+  isVerified: (number: number) => boolean = () => false,
 ): Promise<string[]> {
   const layout = storeLayout(engine.root);
   const lowers: string[] = [];
@@ -36,7 +38,8 @@ export async function unpackLayers(
       try {
         // another process may have made it while we waited
         if (!hasLayer(layout, identity.key, chainID)) {
-          await unpackOne(engine, identity, source(number), lowers, { diffID: diffIDs[number] as Digest, chainID });
+          const diffID = diffIDs[number] as Digest;
+          await unpackOne(engine, identity, source(number), lowers, { diffID, chainID, verified: isVerified(number) });
         }
       } finally {
         unlock(held);
@@ -54,7 +57,7 @@ export async function unpackOne(
   identity: Identity,
   source: AsyncIterable<Uint8Array>,
   lowers: string[],
-  expected: { diffID?: Digest; chainID?: Digest },
+  expected: { diffID?: Digest; chainID?: Digest; verified?: boolean },
 ): Promise<Digest> {
   const layout = storeLayout(engine.root);
   const staged = stagingFolder(layout);
@@ -69,6 +72,7 @@ export async function unpackOne(
         source,
         sink: apply.sink,
         ...(expected.diffID !== undefined && { diffID: expected.diffID }),
+        verified: expected.verified ?? false,
       });
       await end(apply.sink);
     } catch (error) {

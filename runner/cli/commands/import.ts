@@ -1,12 +1,12 @@
 import { resolve } from "node:path";
-import { list, string, value } from "../flags.ts";
+import { boolean, list, string, value } from "../flags.ts";
 import { parsePlatform } from "../options/platform.ts";
 import { UsageError } from "../usage-error.ts";
 import { defineVerb, engineOf } from "../verb.ts";
 
 export default defineVerb({
   name: "import",
-  usage: "FILE|- [IMAGE]",
+  usage: "FILE|URL|- [IMAGE]",
   summary: "Make an image of a tarball that holds a root file system; plain, gzip or zstd.",
   flags: {
     change: list({
@@ -19,21 +19,23 @@ export default defineVerb({
       placeholder: "OS/ARCH[/VARIANT]",
       help: "platform of what is in it (default: this machine's)",
     }),
+    quiet: boolean({ short: "q", help: "accepted: only the id is printed anyway", hidden: true }),
   },
   words: { min: 1, max: 2 },
   cleansUp: true,
   examples: [
     ["tsbox import alpine-minirootfs.tar.gz alpine:3.20", "from a file"],
+    ["tsbox import https://example.com/root.tar.zst mine", "from a web server"],
     ["tar -C rootfs -c . | tsbox import -c 'CMD [\"sh\"]' - mine", "from standard input, with a command"],
   ],
   async act({ flags, words: [file = "", reference] }, context) {
     if (file === "-" && context.stdinIsTerminal) {
       throw new UsageError("Cannot import from standard input: it is a terminal", { exitCode: 1 });
     }
-    const { importRoot } = await import("../../engine/import.ts");
+    const { importRoot, isAddress } = await import("../../engine/import.ts");
     const id = await importRoot(engineOf(context), {
       // Absent: standard input.
-      ...(file === "-" ? {} : { path: resolve(context.cwd, file) }),
+      ...(file === "-" ? {} : { path: isAddress(file) ? file : resolve(context.cwd, file) }),
       ...(reference === undefined ? {} : { reference }),
       changes: flags.change,
       ...(flags.message === undefined ? {} : { message: flags.message }),

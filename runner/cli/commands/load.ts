@@ -1,5 +1,6 @@
 import { resolve } from "node:path";
-import { boolean, string } from "../flags.ts";
+import { boolean, string, value } from "../flags.ts";
+import { parsePlatform } from "../options/platform.ts";
 import { makeProgress } from "../progress.ts";
 import { UsageError } from "../usage-error.ts";
 import { defineVerb, engineOf } from "../verb.ts";
@@ -7,9 +8,13 @@ import { defineVerb, engineOf } from "../verb.ts";
 export default defineVerb({
   name: "load",
   usage: "",
-  summary: "Read images from an archive of docker or OCI form, or from an OCI folder.",
+  summary: "Read images from an archive of docker or OCI form, or from a folder that skopeo or podman wrote.",
   flags: {
     input: string({ short: "i", placeholder: "FILE", help: "archive or folder (default: standard input)" }),
+    platform: value(parsePlatform, {
+      placeholder: "OS/ARCH[/VARIANT]",
+      help: "which of several to take (default: this machine's)",
+    }),
     quiet: boolean({ short: "q", help: "show no progress" }),
   },
   words: { min: 0, max: 0 },
@@ -30,6 +35,7 @@ export default defineVerb({
     const loaded = await load(engineOf(context), {
       // Absent: standard input.
       ...(flags.input === undefined ? {} : { path: resolve(context.cwd, flags.input) }),
+      ...(flags.platform === undefined ? {} : { platform: flags.platform }),
       signal: context.signal,
       onProgress: progress.update,
     }).finally(progress.end);

@@ -63,7 +63,7 @@ test("readBlob() of what is not there says what to do", () =>
   }));
 
 test("an inbox shows its blobs and the store's, and gives the store only what is adopted", () =>
-  withStore((layout) => {
+  withStore(async (layout) => {
     const old = putBlob(layout, Buffer.from("old")).digest;
     const inbox = openInbox(layout);
     const [wanted, rest] = ["wanted", "rest"].map((text) => putBlob(inbox.layout, Buffer.from(text)).digest);
@@ -71,7 +71,7 @@ test("an inbox shows its blobs and the store's, and gives the store only what is
     assert.ok(hasBlob(inbox.layout, old));
     assert.ok(hasBlob(inbox.layout, rest));
     assert.not.ok(hasBlob(layout, wanted));
-    inbox.adopt([wanted, old]);
+    await inbox.adopt([wanted, old]);
     inbox.release();
     assert.ok(hasBlob(layout, wanted) && hasBlob(layout, old));
     assert.not.ok(hasBlob(layout, rest));

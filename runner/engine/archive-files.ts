@@ -1,0 +1,145 @@
+import { createReadStream, statSync } from "node:fs";
+import { posix } from "node:path";
+import { TsboxError } from "../base/error.ts";
+import { RecordKind } from "../layers/abi.ts";
+import { decompress } from "../layers/decompress.ts";
+import { readEntries } from "../layers/reader.ts";
+import { isDigest } from "../oci/digest.ts";
+import type { Descriptor, Digest } from "../oci/types.ts";
+import { parseJson } from "../oci/validate.ts";
+import { hasBlob, readBlob } from "../store/blobs.ts";
+import type { Inbox } from "../store/inbox.ts";
+import type { StoreLayout } from "../store/layout.ts";
+import { directoryEntries, type InputEntry } from "./directory-entries.ts";
+
+/** One file of an archive, as it was kept: every file becomes a blob, whatever its name. */
+export interface ArchiveFile {
+  digest: Digest;
+  size: number;
+  /** Its first bytes: how it is compressed is asked of layers only. */
+  head: Buffer;
+}
+
+/** An archive or folder that was read to its end. `source` is how errors call it. */
+export interface ArchiveFiles {
+  layout: StoreLayout;
+  source: string;
+  files: Map<string, ArchiveFile>;
+}
+
+const MAX_JSON = 4 << 20;
+
+export function describeSource(path: string | undefined): string {
+  return path === undefined ? "standard input" : `"${path}"`;
+}
+
+/** Reads an archive (a file, or standard input), compressed or not, or a folder, in one pass and whatever the order of its parts. */
+export async function readArchive(
+  inbox: Inbox,
+  path: string | undefined,
+  signal: AbortSignal | undefined,
+): Promise<ArchiveFiles> {
+  const source = describeSource(path);
+  const files = new Map<string, ArchiveFile>();
+  const links = new Map<string, string>();
+  for await (const entry of inputEntries(path)) {
+    signal?.throwIfAborted();
+    if (entry.link === undefined) files.set(entry.path, await inbox.receive(entry.content, digestInName(entry.path)));
+    else links.set(entry.path, entry.link);
+  }
+  for (const [from, target] of links) {
+    const file = files.get(target);
+    if (file) files.set(from, file);
+  }
+  return { layout: inbox.layout, source, files };
+}
+
+/** Blobs of OCI layouts and of skopeo's `dir:` are named by their digests. */
+function digestInName(path: string): Digest | undefined {
+  const hex = /^(?:blobs\/sha256\/)?([0-9a-f]{64})$/.exec(path)?.[1];
+  const digest = `sha256:${hex}`;
+  return isDigest(digest) ? digest : undefined;
+}
+
+/** Whoever reads tars and compressed data does not know what file it came from. */
+export function namingSource(error: unknown, source: string): unknown {
+  if (!(error instanceof TsboxError) || !/^Cannot (read|decompress) archive: /.test(error.message)) return error;
+  return new TsboxError(error.message.replace(/^Cannot (read|decompress) archive: /, `Cannot load ${source}: `), {
+    code: error.code,
+    cause: error,
+    exitCode: 1,
+    ...(error.hint !== undefined && { hint: error.hint }),
+  });
+}
+
+async function* inputEntries(path: string | undefined): AsyncGenerator<InputEntry> {
+  if (path === undefined) {
+    yield* archiveEntries(process.stdin);
+    return;
+  }
+  let directory: boolean;
+  try {
+    directory = statSync(path).isDirectory();
+  } catch (cause) {
+    throw unreadable(path, cause);
+  }
+  if (directory) yield* directoryEntries(path);
+  else yield* archiveEntries(fileChunks(path));
+}
+
+async function* fileChunks(path: string): AsyncGenerator<Uint8Array> {
+  try {
+    yield* createReadStream(path, { highWaterMark: 1 << 20 });
+  } catch (cause) {
+    throw (cause as NodeJS.ErrnoException).syscall === undefined ? cause : unreadable(path, cause);
+  }
+}
+
+function unreadable(path: string, cause: unknown): TsboxError {
+  const states: Record<string, string> = { ENOENT: "no such file", EACCES: "permission denied" };
+  const state = states[(cause as NodeJS.ErrnoException).code ?? ""] ?? (cause as Error).message;
+  return new TsboxError(`Cannot load "${path}": ${state}`, { code: "NO_INPUT", cause, exitCode: 1 });
+}
+
+async function* archiveEntries(source: AsyncIterable<Uint8Array>): AsyncGenerator<InputEntry> {
+  for await (const { record, path, content } of readEntries(decompress(source), { whiteouts: false })) {
+    if (record.kind === RecordKind.FILE) yield { path, content };
+    // docker-archives name a layer that several images share by links
+    else if (record.kind === RecordKind.SYMLINK)
+      yield { path, link: posix.join(posix.dirname(path), Buffer.from(record.link).toString()) };
+    else if (record.kind === RecordKind.HARDLINK) yield { path, link: Buffer.from(record.link).toString() };
+  }
+}
+
+/** A file of the archive that must be JSON: its text. */
+export function archiveText({ layout, files, source }: ArchiveFiles, path: string): Buffer {
+  const file = files.get(path);
+  if (file && file.size <= MAX_JSON) return readBlob(layout, file.digest);
+  throw new TsboxError(`Cannot load ${path} of ${source}: it is ${file ? "too large" : "not in the archive"}`, {
+    code: "INVALID_IMAGE",
+    exitCode: 1,
+  });
+}
+
+/** The JSON that a descriptor names. */
+export function blobJson(archive: ArchiveFiles, descriptor: Descriptor): Record<string, unknown> {
+  const { layout, source } = archive;
+  checkPresent(archive, descriptor);
+  const what = `${descriptor.digest} of ${source}`;
+  if (descriptor.size > MAX_JSON) {
+    throw new TsboxError(`Cannot load ${what}: it is too large`, { code: "INVALID_IMAGE", exitCode: 1 });
+  }
+  return parseJson(readBlob(layout, descriptor.digest), what);
+}
+
+/** What a descriptor says must be there, at the size it says: a layer that is unpacked already would not be looked at. */
+export function checkPresent({ layout, source }: ArchiveFiles, { digest, size }: Descriptor): void {
+  const found = hasBlob(layout, digest) ? statSync(layout.blob(digest)).size : undefined;
+  if (found === size) return;
+  const state = found === undefined ? "is not in it" : `has ${found} bytes, its descriptor says ${size}`;
+  throw new TsboxError(`Cannot load ${source}: blob ${digest} ${state}`, {
+    code: "INVALID_IMAGE",
+    hint: "the archive was cut off or put together wrongly",
+    exitCode: 1,
+  });
+}
