@@ -1,10 +1,10 @@
-/** How a pull or load is shown: a bar a layer on a terminal, a line an event elsewhere, nothing with `--quiet`. */
+/** How a pull, push or load is shown: a bar a layer on a terminal, a line an event elsewhere, nothing with `--quiet`. */
 
 import type { Output } from "./context.ts";
 import { shortId } from "./table.ts";
 import { humanSize } from "./units.ts";
 
-export type Phase = "waiting" | "downloading" | "unpacking" | "done" | "exists";
+export type Phase = "waiting" | "downloading" | "unpacking" | "done" | "exists" | "pushing" | "pushed" | "mounted";
 
 export interface ProgressEvent {
   /** Digest of the layer. */
@@ -27,6 +27,9 @@ const WORDS: Record<Phase, string> = {
   unpacking: "unpacking",
   done: "pull complete",
   exists: "already here",
+  pushing: "pushing",
+  pushed: "pushed",
+  mounted: "mounted from another repository",
 };
 
 export function makeProgress(output: Output, quiet: boolean, now: () => number): Progress {
@@ -42,7 +45,7 @@ function lines(output: Output): Progress {
       if (told.get(layer) === phase || phase === "waiting") return;
       told.set(layer, phase);
       output.write(
-        `${shortId(layer)}: ${WORDS[phase]}${phase === "downloading" && total ? ` ${humanSize(total)}` : ""}\n`,
+        `${shortId(layer)}: ${WORDS[phase]}${(phase === "downloading" || phase === "pushing") && total ? ` ${humanSize(total)}` : ""}\n`,
       );
     },
     end() {},
@@ -78,7 +81,7 @@ function bars(output: Output, now: () => number): Progress {
 /** `4f4fb700ef54: downloading [=====>     ] 1.2MB/4.3MB`, never wider than the terminal, which would break the redrawing. */
 export function progressLine({ layer, phase, current = 0, total = 0 }: ProgressEvent, columns: number): string {
   const head = `${shortId(layer)}: ${WORDS[phase]}`;
-  if ((phase !== "downloading" && phase !== "unpacking") || total <= 0) return head.slice(0, columns - 1);
+  if (!["downloading", "unpacking", "pushing"].includes(phase) || total <= 0) return head.slice(0, columns - 1);
   const tail = ` ${humanSize(Math.min(current, total))}/${humanSize(total)}`;
   const width = Math.min(40, columns - 1 - head.length - tail.length - 3);
   if (width < 5) return (head + tail).slice(0, columns - 1);

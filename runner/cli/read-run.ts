@@ -10,6 +10,7 @@ import { labelFileLines, parseLabels } from "./options/labels.ts";
 import { parseMount } from "./options/mount.ts";
 import { parseSecurityOptions } from "./options/security.ts";
 import { parseVolume } from "./options/volume.ts";
+import { readConnection } from "./registry-flags.ts";
 import type { EXEC_FLAGS, PROCESS_FLAGS, RUN_FLAGS } from "./run-flags.ts";
 import { UsageError } from "./usage-error.ts";
 
@@ -60,6 +61,7 @@ export function readRun(parsed: Parsed<typeof RUN_FLAGS>, around: Surroundings):
     ...present("shmSize", flags.shmSize),
     ...present("userns", flags.userns),
     ...present("platform", flags.platform),
+    connection: readConnection(parsed, around.cwd),
     // podman: no time is no limit.
     ...present("timeout", flags.timeout || undefined),
     ...present("cidfile", flags.cidfile === undefined ? undefined : resolve(around.cwd, flags.cidfile)),

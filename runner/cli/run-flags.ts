@@ -12,6 +12,7 @@ import { parseUlimit } from "./options/ulimit.ts";
 import { parseUserns } from "./options/userns.ts";
 import { parseImageVolume, parseVolumesFrom } from "./options/volumes-from.ts";
 import { parseEntrypoint, parseHostname, parseName, parseUser, parseWorkdir } from "./options/words.ts";
+import { CONNECTION_FLAGS, RETRY_FLAGS } from "./registry-flags.ts";
 
 const PROCESS = "Process";
 const FILES = "Files";
@@ -53,6 +54,8 @@ export const RUN_FLAGS = {
   }),
   platform: value(parsePlatform, { placeholder: "OS/ARCH[/VARIANT]", help: "platform of the image" }),
   ...LOCK_FLAGS,
+  ...CONNECTION_FLAGS,
+  ...RETRY_FLAGS,
   rootfs: string({ placeholder: "DIR", help: "use a directory as root file system instead of an image" }),
   printPlan: boolean({ help: "print what would be done as JSON, and do nothing" }),
   entrypoint: value(parseEntrypoint, {

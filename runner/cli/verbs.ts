@@ -19,6 +19,7 @@ export const VERBS: Record<string, VerbEntry> = {
   inspect: { summary: "show all that is known of containers or images", load: () => import("./commands/inspect.ts") },
   pull: { summary: "fetch images from a registry", load: () => import("./commands/pull.ts") },
   lock: { summary: "pin images to digests in the project's tsbox.lock", load: () => import("./commands/lock.ts") },
+  push: { summary: "give a registry an image", load: () => import("./commands/push.ts") },
   images: { summary: "list images", load: () => import("./commands/images.ts") },
   history: { summary: "show how an image was made", load: () => import("./commands/history.ts") },
   tag: { summary: "give an image another name", load: () => import("./commands/tag.ts") },
@@ -61,7 +62,7 @@ const HIDDEN: Record<string, VerbEntry> = {
 /** The order of `tsbox --help`. */
 export const SECTIONS: readonly (readonly [string, readonly string[]])[] = [
   ["Containers", ["run", "exec", "ps", "logs", "stop", "kill", "wait", "rm", "inspect"]],
-  ["Images", ["pull", "lock", "images", "history", "tag", "untag", "rmi", "load", "save", "import"]],
+  ["Images", ["pull", "push", "lock", "images", "history", "tag", "untag", "rmi", "load", "save", "import"]],
   ["Volumes", under("volume", "create", "ls", "inspect", "exists", "rm", "prune")],
   ["This machine", ["unshare", "doctor", "info", "version"]],
 ];
@@ -76,7 +77,7 @@ const GROUPS: Record<string, Record<string, readonly string[]>> = {
     inspect: ["inspect", "--type=container"],
   },
   image: {
-    ...same("pull", "history", "tag", "untag", "load", "save", "import"),
+    ...same("pull", "push", "history", "tag", "untag", "load", "save", "import"),
     ls: ["images"],
     list: ["images"],
     rm: ["rmi"],

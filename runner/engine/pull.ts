@@ -6,9 +6,13 @@ import type { Descriptor, Digest, ImageConfig, Platform } from "../oci/types.ts"
 import { isIndex, MAX_MANIFEST_SIZE, parseImageConfig, parseIndex, parseJson, parseManifest } from "../oci/validate.ts";
 import type { Identity } from "../plan/idmap.ts";
 import { RegistryClient, type ServedManifest } from "../registry/client.ts";
+import type { ConnectionOptions } from "../registry/options.ts";
+import { RegistryError } from "../registry/registry-error.ts";
+import { meanings } from "../registry/short-names.ts";
+import { rememberRepository } from "../store/blob-origins.ts";
 import { BlobDownload, BlobMismatch, putBlob } from "../store/blob-store.ts";
 import { hasBlob } from "../store/blobs.ts";
-import { changeIndex, readIndex, SERVED_DIGEST, withName } from "../store/image-index.ts";
+import { ASKED_NAME, changeIndex, readIndex, SERVED_DIGEST, withName } from "../store/image-index.ts";
 import { type StoreLayout, storeLayout } from "../store/layout.ts";
 import { leaseStore } from "../store/lease.ts";
 import type { Engine } from "./engine.ts";
@@ -16,6 +20,7 @@ import { collectGarbage } from "./gc.ts";
 import { checkIsImage, layerDescriptors } from "./image-layers.ts";
 import { storedInstead } from "./lock/offline.ts";
 import { pinned } from "./lock/pinned.ts";
+import { registryOptions } from "./registry-options.ts";
 import type { PullPolicy } from "./run-options.ts";
 import { checkNotBuiltin, findNamed, loadImage } from "./stored-image.ts";
 import { unpackLayers } from "./unpack-image.ts";
@@ -36,7 +41,8 @@ export interface PullOptions {
   platform?: string | Platform;
   policy?: PullPolicy;
   identity?: Identity;
-  tlsVerify?: boolean;
+  /** How to talk to the registry. */
+  connection?: ConnectionOptions;
   signal?: AbortSignal;
   onProgress?: (event: LayerProgress) => void;
 }
@@ -52,31 +58,49 @@ export interface PulledImage {
  * that a pull killed at any moment leaves no image, only blobs that the next one takes up.
  */
 export async function pull(engine: Engine, name: string, options: PullOptions = {}): Promise<PulledImage> {
+  checkNotBuiltin(name, "pull");
+  const refusals: RegistryError[] = [];
+  // a short name may stand for several
+  for (const reference of await meanings(name, process.env)) {
+    try {
+      return await pullFrom(engine, name, reference, options);
+    } catch (error) {
+      if (!(error instanceof RegistryError)) throw error;
+      refusals.push(error);
+    }
+  }
+  throw allRefused(name, refusals);
+}
+
+async function pullFrom(
+  engine: Engine,
+  name: string,
+  reference: Reference,
+  options: PullOptions,
+): Promise<PulledImage> {
   try {
-    return await attempt(engine, name, options);
+    return await attempt(engine, name, reference, options);
   } catch (error) {
     // a part that an earlier attempt left was wrong; without it the registry may well be right
-    if (error instanceof BlobMismatch && error.resumed) return attempt(engine, name, options);
+    if (error instanceof BlobMismatch && error.resumed) return attempt(engine, name, reference, options);
     throw error;
   }
 }
 
-async function attempt(engine: Engine, name: string, options: PullOptions): Promise<PulledImage> {
-  checkNotBuiltin(name, "pull");
-  const reference = parseReference(name);
+async function attempt(engine: Engine, name: string, reference: Reference, options: PullOptions): Promise<PulledImage> {
   const wanted = platformOption(options.platform);
   const pin = pinned(engine, reference, wanted);
-  if (engine.lock.offline) return storedInstead(engine, name, pin, wanted);
+  if (engine.lock.offline) return storedInstead(engine, formatReference(reference), pin, wanted);
   const layout = storeLayout(engine.root);
   const release = await leaseStore(layout);
   // ends every transfer when one fails or the caller gives up
   const stop = new AbortController();
   const signal = options.signal ? AbortSignal.any([options.signal, stop.signal]) : stop.signal;
-  const client = new RegistryClient(reference, { tlsVerify: options.tlsVerify ?? true, signal });
+  const client = new RegistryClient(reference, registryOptions(options.connection, signal));
   try {
     const served = await client.manifest(pin?.digest);
     const servedAs = pin?.served ?? served.digest;
-    const current = findNamed(readIndex(layout), name);
+    const current = findNamed(readIndex(layout), formatReference(reference));
     if (options.policy === "newer" && current && servedDigest(current) === servedAs) {
       return { reference: formatReference(reference), id: loadImage(layout, current).id, digest: servedAs };
     }
@@ -92,10 +116,11 @@ async function attempt(engine: Engine, name: string, options: PullOptions): Prom
       mediaType: chosen.mediaType,
       digest: chosen.digest,
       size: chosen.bytes.length,
-      annotations: { [SERVED_DIGEST]: servedAs },
+      annotations: { [SERVED_DIGEST]: servedAs, ...askedName(name, reference) },
     };
     const full = storedName(reference);
-    await changeIndex(layout, (entries) => withName(entries, full, entry));
+    await changeIndex(layout, (entries) => withName(withoutAskedName(entries, entry), full, entry));
+    rememberRepository(layout, reference, parseManifest(parseJson(chosen.bytes, full), full).layers);
     return { reference: full, id, digest: servedAs };
   } catch (error) {
     options.signal?.throwIfAborted();
@@ -231,6 +256,33 @@ function platformOption(platform: string | Platform | undefined): Platform | und
 
 function servedDigest(entry: Descriptor): string {
   return entry.annotations?.[SERVED_DIGEST] ?? entry.digest;
+}
+
+/** What a short name would have meant without registries.conf, so that it finds what it meant with it. */
+function askedName(name: string, reference: Reference): Record<string, string> {
+  const asked = formatReference(parseReference(name));
+  return asked === formatReference(reference) ? {} : { [ASKED_NAME]: asked };
+}
+
+/** A short name finds what it meant last. */
+function withoutAskedName(entries: Descriptor[], newer: Descriptor): Descriptor[] {
+  const asked = newer.annotations?.[ASKED_NAME];
+  if (asked === undefined) return entries;
+  return entries.map((entry) => {
+    if (entry.annotations?.[ASKED_NAME] !== asked) return entry;
+    const { [ASKED_NAME]: _, ...annotations } = entry.annotations;
+    return { ...entry, annotations };
+  });
+}
+
+function allRefused(name: string, refusals: RegistryError[]): TsboxError {
+  const [first] = refusals;
+  if (first && refusals.length === 1) return first;
+  return new TsboxError(`Cannot pull "${name}": none of ${refusals.length} registries has it`, {
+    code: "REGISTRY_NOT_FOUND",
+    cause: new Error(refusals.map(({ message }) => message).join("; ")),
+    hint: "registries.conf lists them for short names; a name in full is looked for at its own registry only",
+  });
 }
 
 /** A pull by digest keeps the digest in the name, as Docker does; a tag beside it is dropped. */

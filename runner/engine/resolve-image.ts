@@ -3,6 +3,7 @@ import { TsboxError, visible } from "../base/error.ts";
 import { formatPlatform, platformMatches } from "../oci/platform.ts";
 import type { Digest, ImageConfig, Platform } from "../oci/types.ts";
 import type { Identity } from "../plan/idmap.ts";
+import type { ConnectionOptions } from "../registry/options.ts";
 import { hasLayer, layerRoot } from "../store/layer-store.ts";
 import { storeLayout } from "../store/layout.ts";
 import type { Engine } from "./engine.ts";
@@ -13,6 +14,7 @@ export interface ResolveOptions {
   policy: PullPolicy;
   identity: Identity;
   platform?: Platform;
+  connection?: ConnectionOptions;
 }
 
 /** An image ready to be run: its layers are unpacked. */
@@ -39,6 +41,7 @@ export async function resolveImage(engine: Engine, name: string, options: Resolv
       policy: options.policy,
       identity: options.identity,
       ...(options.platform && { platform: formatPlatform(options.platform) }),
+      ...(options.connection && { connection: options.connection }),
     });
     image = find();
   }

@@ -33,6 +33,7 @@ export async function resolveRoot(engine: Engine, options: RunOptions, identity:
     policy: options.pull,
     identity,
     ...(options.platform && { platform: options.platform }),
+    ...(options.connection && { connection: options.connection }),
   });
   return {
     root: { kind: "image", lowers: image.lowers, volatile: rm },

@@ -4,6 +4,7 @@
  */
 
 import type { Platform } from "../oci/types.ts";
+import type { ConnectionOptions } from "../registry/options.ts";
 
 /** When to ask the registry: `newer` pulls only if its digest differs from the stored one. */
 export type PullPolicy = "always" | "missing" | "never" | "newer";
@@ -141,6 +142,8 @@ export interface RunOptions extends ProcessOptions {
   labels: Record<string, string>;
   pull: PullPolicy;
   platform?: Platform;
+  /** How to talk to the registry, if the image has to be pulled. */
+  connection?: ConnectionOptions;
   /** Milliseconds until SIGKILL. */
   timeout?: number;
   /** Absolute path of a file to write the container's id to; must not exist. */

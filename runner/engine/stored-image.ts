@@ -5,7 +5,7 @@ import { formatReference, parseReference } from "../oci/reference.ts";
 import type { Descriptor, Digest, ImageConfig, Manifest } from "../oci/types.ts";
 import { parseImageConfig, parseJson, parseManifest } from "../oci/validate.ts";
 import { readBlob } from "../store/blobs.ts";
-import { readIndex, refName, SERVED_DIGEST } from "../store/image-index.ts";
+import { ASKED_NAME, readIndex, refName, SERVED_DIGEST } from "../store/image-index.ts";
 import { type StoreLayout, storeLayout } from "../store/layout.ts";
 import type { Engine } from "./engine.ts";
 
@@ -60,7 +60,10 @@ export function findNamed(entries: Descriptor[], name: string): Descriptor | und
   const { digest } = reference;
   if (digest === undefined) {
     const full = formatReference(reference);
-    return entries.find((entry) => refName(entry) === full);
+    return (
+      entries.find((entry) => refName(entry) === full) ??
+      entries.find((entry) => entry.annotations?.[ASKED_NAME] === full)
+    );
   }
   const repository = `${reference.domain}/${reference.path}`;
   return entries.find(

@@ -41,11 +41,9 @@ export function parseReference(text: string): Reference {
     rest = rest.slice(0, colon);
     if (!TAG.test(tag)) throw refuse(`"${visible(tag)}" is not a tag`, "letters, digits, _ . and -, at most 128");
   }
-  const slash = rest.indexOf("/");
-  const first = slash < 0 ? "" : rest.slice(0, slash);
-  const isDomain = first !== "" && (/[.:[]/.test(first) || first === "localhost" || first !== first.toLowerCase());
-  let domain = isDomain ? first : "docker.io";
-  let path = isDomain ? rest.slice(slash + 1) : rest;
+  const registry = registryIn(rest);
+  let domain = registry ?? "docker.io";
+  let path = registry === undefined ? rest : rest.slice(registry.length + 1);
   if (!DOMAIN.test(domain)) throw refuse(`"${visible(domain)}" is not a registry's name`);
   if (domain === "index.docker.io") domain = "docker.io";
   if (domain === "docker.io" && !path.includes("/")) path = `library/${path}`;
@@ -58,6 +56,14 @@ export function parseReference(text: string): Reference {
   if (path.length > 255) throw refuse("the name is longer than 255 characters");
   if (tag === undefined && digest === undefined) tag = "latest";
   return { domain, path, ...(tag !== undefined && { tag }), ...(digest && { digest }) };
+}
+
+/** The registry that a name begins with; undefined: it is a short one. */
+export function registryIn(name: string): string | undefined {
+  const slash = name.indexOf("/");
+  const first = slash < 0 ? "" : name.slice(0, slash);
+  const isDomain = first !== "" && (/[.:[]/.test(first) || first === "localhost" || first !== first.toLowerCase());
+  return isDomain ? first : undefined;
 }
 
 /** The reference in full, as the store keys it. */

@@ -1,27 +1,22 @@
 import { createHash } from "node:crypto";
 import type { IncomingMessage } from "node:http";
-import { setTimeout as sleep } from "node:timers/promises";
 import { visible } from "../base/error.ts";
 import { DOCKER_LIST, DOCKER_MANIFEST, OCI_INDEX, OCI_MANIFEST } from "../oci/media-types.ts";
 import { formatReference, type Reference } from "../oci/reference.ts";
 import type { Descriptor, Digest } from "../oci/types.ts";
-import { type Credentials, findCredentials } from "./credentials.ts";
-import { RegistryError, statusError } from "./registry-error.ts";
-import { type Answer, readBody, Transport } from "./transport.ts";
+import { openSessions } from "./open-session.ts";
+import type { RegistryOptions } from "./options.ts";
+import { RegistryError } from "./registry-error.ts";
+import { retrying } from "./retry.ts";
+import type { Session } from "./session.ts";
+import { readBody } from "./transport.ts";
 
 const MAX_MANIFEST_SIZE = 4 << 20;
-const MAX_ERROR_SIZE = 64 << 10;
-const MAX_TRIES = 4;
+const RETRIES = 3;
+const RETRY_DELAY = 500;
 const ACCEPT = [OCI_INDEX, OCI_MANIFEST, DOCKER_LIST, DOCKER_MANIFEST].join(", ");
 
-export interface RegistryOptions {
-  tlsVerify?: boolean;
-  /** Ends every request and transfer of this client. */
-  signal?: AbortSignal;
-  env?: NodeJS.ProcessEnv;
-  /** Milliseconds before the first new try; doubled each time. */
-  retryDelay?: number;
-}
+export type { RegistryOptions } from "./options.ts";
 
 /** A manifest or index as served: the digest is of exactly these bytes. */
 export interface ServedManifest {
@@ -30,33 +25,31 @@ export interface ServedManifest {
   mediaType: string;
 }
 
-/** One repository of a registry, for reading (OCI distribution spec, "Pull"). */
+/** One repository, for reading, wherever registries.conf says that it is (OCI distribution spec, "Pull"). */
 export class RegistryClient {
   readonly #reference: Reference;
-  readonly #transport: Transport;
-  readonly #credentials: Credentials | undefined;
-  readonly #retryDelay: number;
-  #base: URL;
-  /** Plain HTTP may still be tried. */
-  #mayDowngrade: boolean;
-  #authorization: string | undefined;
+  readonly #options: RegistryOptions;
+  /** Those not yet given up. */
+  #sessions: Promise<Session[]> | undefined;
 
   constructor(reference: Reference, options: RegistryOptions = {}) {
-    const tlsVerify = options.tlsVerify ?? true;
-    const host = reference.domain === "docker.io" ? "registry-1.docker.io" : reference.domain;
     this.#reference = reference;
-    this.#transport = new Transport({ tlsVerify, ...(options.signal && { signal: options.signal }) });
-    this.#credentials = findCredentials(reference.domain, reference.path, options.env);
-    this.#retryDelay = options.retryDelay ?? 500;
-    this.#base = new URL(`${isLoopback(host) ? "http" : "https"}://${host}/v2/${reference.path}/`);
-    this.#mayDowngrade = !tlsVerify;
+    this.#options = options;
   }
 
   /** The manifest of a tag or digest; a digest is verified. */
   async manifest(target: string = this.#reference.digest ?? this.#reference.tag ?? "latest"): Promise<ServedManifest> {
     const action = `pull "${formatReference(this.#reference)}"`;
-    return this.#retry(async () => {
-      const answer = await this.#get(`manifests/${target}`, { accept: ACCEPT }, action);
+    return this.#anywhere(async (session) => {
+      const { path } = session.endpoint;
+      const answer = await session.request({
+        method: "GET",
+        target: `${path}/manifests/${target}`,
+        headers: { accept: ACCEPT },
+        scopes: [`repository:${path}:pull`],
+        expect: [200],
+        action,
+      });
       const bytes = await readBody(answer.body, MAX_MANIFEST_SIZE, action);
       const digest: Digest = `sha256:${createHash("sha256").update(bytes).digest("hex")}`;
       if (target.startsWith("sha256:") && digest !== target) {
@@ -64,14 +57,8 @@ export class RegistryClient {
           hint: "the registry, or something on the way, changed it",
         });
       }
-      return {
-        bytes,
-        digest,
-        mediaType:
-          String(answer.headers["content-type"] ?? "")
-            .split(";")[0]
-            ?.trim() ?? "",
-      };
+      const type = String(answer.headers["content-type"] ?? "");
+      return { bytes, digest, mediaType: type.split(";")[0]?.trim() ?? "" };
     });
   }
 
@@ -81,104 +68,94 @@ export class RegistryClient {
    */
   async blob(descriptor: Descriptor, offset = 0): Promise<{ start: number; stream: IncomingMessage }> {
     const action = `pull blob ${descriptor.digest} of "${formatReference(this.#reference)}"`;
-    return this.#retry(async () => {
-      const headers: Record<string, string> = offset > 0 ? { range: `bytes=${offset}-` } : {};
-      const answer = await this.#get(`blobs/${descriptor.digest}`, headers, action);
-      if (answer.status === 206) {
-        const from = /^bytes (\d+)-/.exec(answer.headers["content-range"] ?? "")?.[1];
-        if (Number(from) !== offset) {
-          answer.body.destroy();
-          throw new RegistryError(
-            `Cannot ${action}: asked for bytes from ${offset}, got "${visible(String(answer.headers["content-range"]))}"`,
-            0,
-          );
-        }
-        return { start: offset, stream: answer.body };
+    return this.#anywhere(async (session) => {
+      const { path } = session.endpoint;
+      const ask = (headers: Record<string, string>) =>
+        session.request({
+          method: "GET",
+          target: `${path}/blobs/${descriptor.digest}`,
+          headers,
+          scopes: [`repository:${path}:pull`],
+          expect: offset > 0 ? [200, 206, 416] : [200, 206],
+          action,
+        });
+      let answer = await ask(offset > 0 ? { range: `bytes=${offset}-` } : {});
+      if (answer.status === 416) {
+        // it cannot, for whatever reason: then all of it
+        answer.body.resume();
+        answer = await ask({});
       }
-      return { start: 0, stream: answer.body };
+      const start = answer.status === 206 ? offset : 0;
+      try {
+        checkLength(answer, start, descriptor.size, action);
+      } catch (error) {
+        answer.body.destroy();
+        throw error;
+      }
+      return { start, stream: answer.body };
     });
   }
 
   close(): void {
-    this.#transport.close();
+    this.#sessions?.then(
+      (sessions) => {
+        for (const session of sessions) session.close();
+      },
+      () => {},
+    );
   }
 
-  /** Tries again after failures that may pass, waiting as long as the registry asks. */
-  async #retry<T>(work: () => Promise<T>): Promise<T> {
-    for (let attempt = 1; ; attempt++) {
+  /** Asks the mirrors, once each, and then the registry itself, patiently. A mirror that failed is not asked again. */
+  async #anywhere<T>(ask: (session: Session) => Promise<T>): Promise<T> {
+    this.#sessions ??= openSessions(this.#reference, "pull", this.#options);
+    const failures: RegistryError[] = [];
+    for (const session of [...(await this.#sessions)]) {
+      const last = !session.endpoint.mirror;
+      const { retries = RETRIES, retryDelay = RETRY_DELAY, signal } = this.#options;
+      const rules = { retries: last ? retries : 0, delay: retryDelay, ...(signal && { signal }) };
       try {
-        return await work();
+        return await retrying(rules, () => ask(session));
       } catch (error) {
-        if (!(error instanceof RegistryError) || !error.temporary || attempt === MAX_TRIES) throw error;
-        await sleep(Math.max(this.#retryDelay * 2 ** (attempt - 1), this.#retryAfter));
+        if (!(error instanceof RegistryError)) throw error;
+        if (last) throw failures.length === 0 ? error : alsoTried(error, failures);
+        failures.push(error);
+        this.#sessions = this.#sessions.then((sessions) => sessions.filter((one) => one !== session));
       }
     }
-  }
-
-  /** Milliseconds that the last refusal asked to wait. */
-  #retryAfter = 0;
-
-  async #get(path: string, headers: Record<string, string>, action: string): Promise<Answer> {
-    let answer = await this.#send(path, headers, action);
-    if (answer.status === 401) {
-      answer.body.resume();
-      this.#authorization = await this.#authenticate(String(answer.headers["www-authenticate"] ?? ""), action);
-      if (this.#authorization !== undefined) answer = await this.#send(path, headers, action);
-    }
-    if (answer.status === 200 || answer.status === 206) return answer;
-    const asked = Number(answer.headers["retry-after"]);
-    this.#retryAfter = asked > 0 ? Math.min(asked, 60) * 1000 : 0;
-    const body = await readBody(answer.body, MAX_ERROR_SIZE, action).catch(() => Buffer.alloc(0));
-    throw statusError(action, this.#reference.domain, answer.status, body.toString("utf8"));
-  }
-
-  async #send(path: string, headers: Record<string, string>, action: string): Promise<Answer> {
-    const all = { ...headers, ...(this.#authorization !== undefined && { authorization: this.#authorization }) };
-    try {
-      return await this.#transport.get(new URL(path, this.#base), all, action);
-    } catch (error) {
-      if (!this.#mayDowngrade || this.#base.protocol === "http:" || !(error instanceof RegistryError)) throw error;
-      this.#base = new URL(this.#base.href.replace("https:", "http:"));
-      return this.#transport.get(new URL(path, this.#base), all, action);
-    }
-  }
-
-  /** What to send, by the challenge: a bearer token from the realm it names, or the credentials themselves. */
-  async #authenticate(challenge: string, action: string): Promise<string | undefined> {
-    const basic = this.#credentials
-      ? `Basic ${Buffer.from(`${this.#credentials.username}:${this.#credentials.password}`).toString("base64")}`
-      : undefined;
-    if (/^basic\b/i.test(challenge)) return basic;
-    if (!/^bearer\b/i.test(challenge)) return undefined;
-    const field = (name: string) => new RegExp(`${name}="([^"]*)"`, "i").exec(challenge)?.[1];
-    const realm = URL.canParse(field("realm") ?? "") ? new URL(field("realm") as string) : undefined;
-    if (!realm) throw new RegistryError(`Cannot ${action}: the registry names no token server`, 401);
-    if (realm.protocol !== "https:" && this.#base.protocol === "https:" && !this.#mayDowngrade) {
-      throw new RegistryError(`Cannot ${action}: the registry's token server ${realm.host} does not use HTTPS`, 401);
-    }
-    const service = field("service");
-    if (service !== undefined) realm.searchParams.set("service", service);
-    realm.searchParams.set("scope", field("scope") ?? `repository:${this.#reference.path}:pull`);
-    const answer = await this.#transport.get(realm, basic === undefined ? {} : { authorization: basic }, action);
-    const body = (await readBody(answer.body, MAX_ERROR_SIZE, action)).toString("utf8");
-    if (answer.status !== 200)
-      throw statusError(`${action}: token server`, this.#reference.domain, answer.status, body);
-    let token: unknown;
-    try {
-      const told = JSON.parse(body) as { token?: unknown; access_token?: unknown };
-      token = told.token ?? told.access_token;
-    } catch {
-      // told below
-    }
-    if (typeof token !== "string" || !/^[\x21-\x7e]+$/.test(token)) {
-      throw new RegistryError(`Cannot ${action}: the token server ${realm.host} gave no token`, 401);
-    }
-    return `Bearer ${token}`;
+    throw new RegistryError(`Cannot pull "${formatReference(this.#reference)}": there is no registry to ask`, 0);
   }
 }
 
-/** Plain HTTP is for this machine only, unless asked for. */
-function isLoopback(host: string): boolean {
-  const name = host.replace(/:\d+$/, "");
-  return name === "localhost" || name === "[::1]" || /^127(\.\d+){3}$/.test(name);
+/** The registry's own error, with what its mirrors said as the cause. */
+function alsoTried(error: RegistryError, mirrors: RegistryError[]): RegistryError {
+  const cause = new Error(`its mirrors failed first: ${mirrors.map(({ message }) => message).join("; ")}`);
+  return new RegistryError(error.message, error.status, {
+    temporary: error.temporary,
+    cause,
+    ...(error.hint !== undefined && { hint: error.hint }),
+  });
+}
+
+/** A registry that announces other bytes than those asked for need not be listened to. */
+function checkLength(
+  answer: { status: number; headers: IncomingMessage["headers"] },
+  start: number,
+  size: number,
+  action: string,
+): void {
+  const { "content-range": range, "content-length": length } = answer.headers;
+  const whole = answer.status === 206 ? /^bytes (\d+)-\d+\/(\d+|\*)$/.exec(range ?? "") : undefined;
+  const wrongTotal = whole && whole[2] !== "*" && Number(whole[2]) !== size;
+  if (answer.status === 206 && (!whole || Number(whole[1]) !== start || wrongTotal)) {
+    throw new RegistryError(
+      `Cannot ${action}: asked for bytes from ${start} of ${size}, got "${visible(String(range))}"`,
+      0,
+    );
+  }
+  if (length !== undefined && Number(length) > size - start) {
+    throw new RegistryError(
+      `Cannot ${action}: the registry announces ${visible(length)} bytes, more than the ${size - start} bytes announced by the manifest`,
+      0,
+    );
+  }
 }

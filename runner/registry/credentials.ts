@@ -1,54 +1,105 @@
-import { readFileSync } from "node:fs";
-import { join } from "node:path";
+import { TsboxError } from "../base/error.ts";
+import { type AuthFile, authKeys, authPaths, dockerKey, entryCredentials, readAuthFile } from "./auth-file.ts";
 
 /** What is sent to a registry or its token server, never logged. */
 export interface Credentials {
   username: string;
   password: string;
+  /** Instead of a password: what the token server gives access tokens for. */
+  identityToken?: string;
+  /** Instead of all: sent as it is. */
+  bearer?: string;
 }
 
-interface AuthFile {
-  auths?: Record<string, { auth?: string; username?: string; password?: string }>;
+/** Runs `docker-credential-NAME ACTION` with `input`; secrets pass through pipes, never through arguments. */
+export type CredentialProgram = (
+  name: string,
+  action: "get" | "store" | "erase",
+  input: string,
+) => Promise<{ code: number; stdout: string }>;
+
+export interface CredentialSources {
+  authfile?: string | undefined;
+  env: NodeJS.ProcessEnv;
+  program?: CredentialProgram | undefined;
 }
 
-/** Where docker, podman and skopeo keep credentials, in the order they are asked. */
-function authFiles(env: NodeJS.ProcessEnv): string[] {
-  const home = env.HOME ?? "";
-  return [
-    env.REGISTRY_AUTH_FILE ?? "",
-    env.XDG_RUNTIME_DIR ? join(env.XDG_RUNTIME_DIR, "containers/auth.json") : "",
-    join(env.XDG_CONFIG_HOME || join(home, ".config"), "containers/auth.json"),
-    join(env.DOCKER_CONFIG || join(home, ".docker"), "config.json"),
-  ].filter((path) => path !== "");
-}
+/** How helpers tell that the secret is an identity token. */
+const TOKEN_USER = "<token>";
 
 /** The stored credentials for a registry; those of a repository (`host/path`, the longest that fits) come first. */
-export function findCredentials(
+export async function findCredentials(
   domain: string,
   path: string,
-  env: NodeJS.ProcessEnv = process.env,
-): Credentials | undefined {
-  const parts = path.split("/");
-  const keys = [...parts.keys()].reverse().map((i) => `${domain}/${parts.slice(0, i + 1).join("/")}`);
-  keys.push(domain, `https://${domain}`, `http://${domain}`);
-  if (domain === "docker.io") keys.push("https://index.docker.io/v1/", "index.docker.io");
-  for (const file of authFiles(env)) {
-    let auths: AuthFile["auths"];
-    try {
-      auths = (JSON.parse(readFileSync(file, "utf8")) as AuthFile).auths;
-    } catch {
-      continue;
+  sources: CredentialSources,
+): Promise<Credentials | undefined> {
+  for (const file of authFiles(sources)) {
+    const helper = file.credHelpers?.[domain] ?? file.credHelpers?.[dockerKey(domain)];
+    if (helper !== undefined) {
+      const found = await askHelper(helper, domain, sources);
+      if (found) return found;
     }
-    for (const key of keys) {
-      const entry = auths?.[key];
-      if (entry?.username !== undefined && entry.password !== undefined) {
-        return { username: entry.username, password: entry.password };
-      }
-      const [username, ...rest] = Buffer.from(entry?.auth ?? "", "base64")
-        .toString("utf8")
-        .split(":");
-      if (username && rest.length > 0) return { username, password: rest.join(":") };
+    for (const key of authKeys(domain, path)) {
+      const found = entryCredentials(file.auths?.[key]);
+      if (found) return found;
+    }
+    if (file.credsStore) {
+      const found = await askHelper(file.credsStore, domain, sources);
+      if (found) return found;
     }
   }
   return undefined;
+}
+
+/** DOCKER_AUTH_CONFIG has a file's content itself: CI systems keep it among their secrets. */
+function authFiles({ authfile, env }: CredentialSources): AuthFile[] {
+  const files = authPaths(authfile, env).read.map(readAuthFile);
+  if (authfile !== undefined || !env.DOCKER_AUTH_CONFIG) return files;
+  try {
+    return [JSON.parse(env.DOCKER_AUTH_CONFIG) as AuthFile, ...files];
+  } catch {
+    throw new TsboxError("Cannot read DOCKER_AUTH_CONFIG: it is not JSON", { code: "AUTH_FILE" });
+  }
+}
+
+async function askHelper(name: string, domain: string, sources: CredentialSources): Promise<Credentials | undefined> {
+  const { code, stdout } = await runHelper(sources.program, name, "get", dockerKey(domain));
+  if (code !== 0) {
+    // the protocol's own words for "there are none"
+    if (/credentials not found/i.test(stdout)) return undefined;
+    throw helperError(name, "get", domain, `it ended with status ${code}`);
+  }
+  try {
+    const { Username, Secret } = JSON.parse(stdout) as { Username?: unknown; Secret?: unknown };
+    if (typeof Username === "string" && typeof Secret === "string") {
+      return Username === TOKEN_USER
+        ? { username: "", password: "", identityToken: Secret }
+        : { username: Username, password: Secret };
+    }
+  } catch {
+    // told below, without its words
+  }
+  throw helperError(name, "get", domain, "its answer is not what the protocol says");
+}
+
+export async function runHelper(
+  program: CredentialProgram | undefined,
+  name: string,
+  action: "get" | "store" | "erase",
+  input: string,
+): Promise<{ code: number; stdout: string }> {
+  if (!/^[\w.-]+$/.test(name) || program === undefined) {
+    throw new TsboxError(`Cannot use credential helper ${JSON.stringify(name)}: it is not a program's name`, {
+      code: "CREDENTIAL_HELPER",
+    });
+  }
+  return program(name, action, input);
+}
+
+export function helperError(name: string, action: string, domain: string, why: string): TsboxError {
+  return new TsboxError(`Cannot ${action} credentials of ${domain}: docker-credential-${name}: ${why}`, {
+    code: "CREDENTIAL_HELPER",
+    hint: "credHelpers or credsStore of ~/.docker/config.json or containers/auth.json names it",
+    exitCode: 1,
+  });
 }

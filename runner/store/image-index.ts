@@ -10,6 +10,8 @@ import { makeStore, type StoreLayout } from "./layout.ts";
 export const REF_NAME = "org.opencontainers.image.ref.name";
 /** What the registry served under the name: the index, where the image is one platform of several. */
 export const SERVED_DIGEST = "dev.tsbox.served-digest";
+/** The name in full that was asked for, where registries.conf had it mean another one: it finds the image, too. */
+export const ASKED_NAME = "dev.tsbox.asked-name";
 
 /** The names of the store: entries of the layout's index.json. An image without a name has an entry without that annotation. */
 export function readIndex(layout: StoreLayout): Descriptor[] {

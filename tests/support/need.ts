@@ -39,6 +39,7 @@ const PROGRAMS = [
   "getfattr",
   "mmdebstrap",
   "npm",
+  "openssl",
   "podman",
   "python3",
   "skopeo",

@@ -3,7 +3,7 @@
  * tests neither see nor leave anything of the user's. `await using box = workspace()` cleans up.
  */
 import { type ChildProcess, type SpawnOptions, spawn } from "node:child_process";
-import { existsSync, mkdirSync, mkdtempSync, rmSync } from "node:fs";
+import { existsSync, mkdirSync, mkdtempSync, rmSync, writeFileSync } from "node:fs";
 import { constants as osConstants, tmpdir } from "node:os";
 import { join } from "node:path";
 import type { Readable } from "node:stream";
@@ -45,13 +45,17 @@ export interface Workspace {
 export function workspace(extra: NodeJS.ProcessEnv = {}): Workspace {
   const dir = mkdtempSync(join(tmpdir(), "tsbox-test-"));
   const env: NodeJS.ProcessEnv = { ...process.env };
-  for (const name of Object.keys(env)) if (/^(TSBOX|XDG|DOCKER|REGISTRY)_/.test(name)) delete env[name];
+  for (const name of Object.keys(env))
+    if (/^(TSBOX|XDG|DOCKER|REGISTRY|CONTAINERS)_|^(https?|no|all)_proxy$/i.test(name)) delete env[name];
   for (const name of ["home", "run", "tmp"]) mkdirSync(join(dir, name), { mode: 0o700 });
+  // what the machine's administrator says of registries is not part of any test
+  writeFileSync(join(dir, "registries.conf"), "");
   Object.assign(env, {
     HOME: join(dir, "home"),
     XDG_RUNTIME_DIR: join(dir, "run"),
     TMPDIR: join(dir, "tmp"),
     TSBOX_ROOT: join(dir, "store"),
+    CONTAINERS_REGISTRIES_CONF: join(dir, "registries.conf"),
     ...extra,
   });
   const started = new Set<ChildProcess>();

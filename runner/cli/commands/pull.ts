@@ -2,6 +2,7 @@ import { boolean, value } from "../flags.ts";
 import { LOCK_FLAGS, readLockOptions } from "../lock-flags.ts";
 import { parsePlatform } from "../options/platform.ts";
 import { makeProgress } from "../progress.ts";
+import { readConnection, TRANSFER_FLAGS } from "../registry-flags.ts";
 import { defineVerb, engineOf } from "../verb.ts";
 
 export default defineVerb({
@@ -13,12 +14,9 @@ export default defineVerb({
       placeholder: "OS/ARCH[/VARIANT]",
       help: "platform of the image (default: this machine's)",
     }),
-    tlsVerify: boolean({
-      default: true,
-      help: "check certificates; =false also allows plain HTTP (this machine's own addresses always may)",
-    }),
     ...LOCK_FLAGS,
     quiet: boolean({ short: "q", help: "show no progress" }),
+    ...TRANSFER_FLAGS,
   },
   words: { min: 1 },
   cleansUp: true,
@@ -34,7 +32,7 @@ export default defineVerb({
       const progress = makeProgress(context.stderr, flags.quiet, context.now);
       const image = await pull(engine, reference, {
         ...(flags.platform === undefined ? {} : { platform: flags.platform }),
-        tlsVerify: flags.tlsVerify,
+        connection: readConnection(parsed, context.cwd),
         signal: context.signal,
         onProgress: progress.update,
       }).finally(progress.end);

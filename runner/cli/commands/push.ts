@@ -1,0 +1,52 @@
+import { writeFileSync } from "node:fs";
+import { resolve } from "node:path";
+import { familiarName, familiarRepository } from "../../oci/reference.ts";
+import { boolean, string } from "../flags.ts";
+import { makeProgress } from "../progress.ts";
+import { readConnection, TRANSFER_FLAGS } from "../registry-flags.ts";
+import { UsageError } from "../usage-error.ts";
+import { defineVerb, engineOf } from "../verb.ts";
+
+export default defineVerb({
+  name: "push",
+  usage: "IMAGE [DESTINATION]",
+  summary: "Give a registry an image.",
+  description:
+    "Without a destination the image's own name says where to. What the registry has is not sent again, and the image keeps its digest.",
+  flags: {
+    allTags: boolean({ short: "a", help: "push every tag of a repository" }),
+    digestfile: string({ placeholder: "FILE", help: "write the digest to this file" }),
+    quiet: boolean({ short: "q", help: "show no progress; print the name alone" }),
+    ...TRANSFER_FLAGS,
+  },
+  words: { min: 1, max: 2 },
+  cleansUp: true,
+  examples: [
+    ["tsbox push localhost:5000/app:1", "to a registry of your own"],
+    ["tsbox push app registry.example.com/team/app:1", "under another name"],
+  ],
+  async act(parsed, context) {
+    const { flags, words } = parsed;
+    const [word = "", destination] = words;
+    if (flags.allTags && destination !== undefined) {
+      throw new UsageError("Cannot use --all-tags with a destination: each tag goes where its name says");
+    }
+    const { push, tagsOf } = await import("../../engine/push.ts");
+    const engine = engineOf(context);
+    const connection = readConnection(parsed, context.cwd);
+    for (const name of flags.allTags ? tagsOf(engine, word) : [word]) {
+      const progress = makeProgress(context.stderr, flags.quiet, context.now);
+      const { reference, digest, size } = await push(engine, name, {
+        ...(destination !== undefined && { destination }),
+        connection,
+        signal: context.signal,
+        onProgress: progress.update,
+      }).finally(progress.end);
+      if (flags.digestfile !== undefined) writeFileSync(resolve(context.cwd, flags.digestfile), digest);
+      const line = flags.quiet
+        ? familiarName(reference)
+        : `${reference.tag ?? familiarRepository(reference)}: digest: ${digest} size: ${size}`;
+      context.stdout.write(`${line}\n`);
+    }
+  },
+});

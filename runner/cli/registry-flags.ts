@@ -1,0 +1,60 @@
+/** The flags by which every verb that talks to a registry is told how. */
+
+import { resolve } from "node:path";
+import type { ConnectionOptions } from "../registry/options.ts";
+import { boolean, duration, type Flags, type FlagValues, number, string, value } from "./flags.ts";
+import { UsageError } from "./usage-error.ts";
+
+const GROUP = "Registry";
+
+function parseCredentials(text: string): { username: string; password: string } {
+  const colon = text.indexOf(":");
+  if (colon < 1) throw new UsageError("expected NAME:PASSWORD");
+  return { username: text.slice(0, colon), password: text.slice(colon + 1) };
+}
+
+export const CONNECTION_FLAGS = {
+  tlsVerify: boolean({
+    default: true,
+    group: GROUP,
+    help: "check certificates; =false also allows plain HTTP (this machine's own registries always may)",
+  }),
+  certDir: string({
+    placeholder: "DIR",
+    group: GROUP,
+    help: "certificates: authorities *.crt, your own *.cert and *.key (default …/containers/certs.d/HOST)",
+  }),
+  authfile: string({
+    placeholder: "FILE",
+    group: GROUP,
+    help: "credentials (default containers/auth.json, then ~/.docker/config.json)",
+  }),
+} satisfies Flags;
+
+export const RETRY_FLAGS = {
+  retry: number({ min: 0, max: 100, group: GROUP, help: "new tries after failures that may pass (default 3)" }),
+  retryDelay: duration({ group: GROUP, help: "pause before the first of them, doubled each time (default 500ms)" }),
+} satisfies Flags;
+
+export const TRANSFER_FLAGS = {
+  ...CONNECTION_FLAGS,
+  creds: { ...value(parseCredentials, { placeholder: "NAME:PASSWORD", help: "" }), hidden: true },
+  ...RETRY_FLAGS,
+} satisfies Flags;
+
+interface Given {
+  flags: Partial<FlagValues<typeof TRANSFER_FLAGS>>;
+  given: { has(flag: "tlsVerify"): boolean };
+}
+
+/** Only what was given: the rest is for files and the environment to say. */
+export function readConnection({ flags, given }: Given, cwd: string): ConnectionOptions {
+  return {
+    ...(given.has("tlsVerify") && flags.tlsVerify !== undefined && { tlsVerify: flags.tlsVerify }),
+    ...(flags.certDir !== undefined && { certDir: resolve(cwd, flags.certDir) }),
+    ...(flags.authfile !== undefined && { authfile: resolve(cwd, flags.authfile) }),
+    ...(flags.creds !== undefined && { credentials: flags.creds }),
+    ...(flags.retry !== undefined && { retries: flags.retry }),
+    ...(flags.retryDelay !== undefined && { retryDelay: flags.retryDelay }),
+  };
+}
