@@ -1,6 +1,7 @@
 import { boolean, list } from "../flags.ts";
 import { LOCK_FLAGS, readLockOptions } from "../lock-flags.ts";
 import { parsePlatform } from "../options/platform.ts";
+import { CONNECTION_FLAGS, RETRY_FLAGS, readConnection } from "../registry-flags.ts";
 import { UsageError } from "../usage-error.ts";
 import { defineVerb, engineOf } from "../verb.ts";
 
@@ -23,7 +24,8 @@ export default defineVerb({
       { placeholder: "OS/ARCH[/VARIANT]", help: "lock this platform only; repeat (default: all that there are)" },
       parsePlatform,
     ),
-    tlsVerify: boolean({ default: true, help: "check certificates; =false also allows plain HTTP" }),
+    ...CONNECTION_FLAGS,
+    ...RETRY_FLAGS,
     offline: { ...offline, help: "lock what the store has, without the network (TSBOX_OFFLINE=1)" },
     lockfile,
   },
@@ -49,7 +51,7 @@ export default defineVerb({
       update: flags.update || flags.check,
       platforms: flags.platform,
       dryRun: flags.check,
-      tlsVerify: flags.tlsVerify,
+      connection: readConnection(parsed, context.cwd),
       signal: context.signal,
     });
     for (const { name, change, image, before } of results) {

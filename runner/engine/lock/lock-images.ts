@@ -11,6 +11,7 @@ import {
   parseManifest,
 } from "../../oci/validate.ts";
 import { RegistryClient } from "../../registry/client.ts";
+import type { ConnectionOptions } from "../../registry/options.ts";
 import { putBlobStream } from "../../store/blob-store.ts";
 import { readBlob } from "../../store/blobs.ts";
 import { readIndex, SERVED_DIGEST } from "../../store/image-index.ts";
@@ -19,6 +20,7 @@ import { makeStore, storeLayout } from "../../store/layout.ts";
 import { lock as acquire, unlock } from "../../sys/native.ts";
 import type { Engine } from "../engine.ts";
 import { checkIsImage } from "../image-layers.ts";
+import { registryOptions } from "../registry-options.ts";
 import { checkNotBuiltin, findNamed, loadImage } from "../stored-image.ts";
 import { isPlatform, type LockedImage, type LockFile, readLockFile, writeLockFile } from "./lock-file.ts";
 import { offlineError } from "./offline.ts";
@@ -32,7 +34,7 @@ export interface LockRequest {
   platforms: Platform[];
   /** Say what would change, and change nothing. */
   dryRun: boolean;
-  tlsVerify?: boolean;
+  connection?: ConnectionOptions;
   signal?: AbortSignal;
 }
 
@@ -173,10 +175,7 @@ async function servedImage(
   digest: Digest | undefined,
   request: LockRequest,
 ): Promise<LockedImage> {
-  const client = new RegistryClient(reference, {
-    tlsVerify: request.tlsVerify ?? true,
-    ...(request.signal && { signal: request.signal }),
-  });
+  const client = new RegistryClient(reference, registryOptions(request.connection, request.signal));
   try {
     const served = await client.manifest(digest);
     const what = `manifest of "${formatReference(reference)}"`;
