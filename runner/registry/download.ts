@@ -13,9 +13,9 @@ export async function* downloadFile(address: string, action: string, signal?: Ab
         };
   url.username = "";
   url.password = "";
-  const transport = new Transport({ tlsVerify: true, ...(signal && { signal }) });
+  const transport = new Transport({ host: url.host, verify: true, env: process.env, signal });
   try {
-    const { status, body, headers: answered } = await transport.get(url, headers, action);
+    const { status, body, headers: answered } = await transport.send({ method: "GET", url, headers, action });
     if (status !== 200) {
       body.resume();
       throw new RegistryError(`Cannot ${action}: ${url.host} answered ${status}`, status);
