@@ -92,8 +92,8 @@ static const char *record_wrong(const struct record *r, const char *path, const 
         return "its kind is unknown";
     if (r->flags & ~(unsigned)RECORD_FLAG_SPARSE || (r->flags && !file))
         return "its flags are unknown";
-    if (r->reserved)
-        return "its reserved field is not zero";
+    if (r->below)
+        return "it names a layer below";
     if (r->mode > 07777)
         return "its mode has more than permission bits";
     if (r->mtime_nsec > 999999999)

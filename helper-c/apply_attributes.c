@@ -168,11 +168,12 @@ void attributes_defer(struct apply *a, const struct record *record, const char *
 
 static int read_xattrs(int fd, struct entry *entry, uint8_t **memory)
 {
-    /* An O_PATH descriptor has no xattr calls of its own; its /proc name has. */
-    char self[40];
+    char self[40], names[XATTR_LIST_MAX];
     snprintf(self, sizeof self, "/proc/self/fd/%d", fd);
-    char names[XATTR_LIST_MAX];
-    ssize_t size = listxattr(self, names, sizeof names);
+    ssize_t size = flistxattr(fd, names, sizeof names);
+    /* An O_PATH descriptor has no xattr calls of its own; its /proc name has. */
+    if (size < 0 && errno == EBADF)
+        size = listxattr(self, names, sizeof names);
     if (size <= 0)
         return size == 0 || errno == ENOTSUP || errno == ENOENT ? 0 : -errno;
     struct buffer block = {0};
@@ -182,6 +183,16 @@ static int read_xattrs(int fd, struct entry *entry, uint8_t **memory)
             continue;
         char *value = xmalloc(XATTR_SIZE_MAX);
         ssize_t length = getxattr(self, name, value, XATTR_SIZE_MAX);
+        /* A binding to this namespace's root would mean nothing elsewhere. */
+        struct vfs_cap_data plain;
+        if (length >= 0 && strcmp(name, "security.capability") == 0) {
+            length = (ssize_t)plain_capability((const uint8_t *)value, (size_t)length, &plain);
+            if (length == 0) {
+                free(value);
+                continue;
+            }
+            memcpy(value, &plain, sizeof plain);
+        }
         if (length >= 0) {
             uint32_t lengths[2] = {(uint32_t)strlen(name), (uint32_t)length};
             buffer_put(&block, lengths, sizeof lengths);

@@ -136,6 +136,8 @@ void child_main(struct run *run)
     use_stdio(run);
     if (strcmp(last->spec->name, "apply") == 0)
         must(op_apply(last->texts[0], last->words.count, last->words.list));
+    else if (strcmp(last->spec->name, "pack") == 0)
+        must(op_pack(last));
     else if (strcmp(last->spec->name, "remove") == 0)
         must(op_remove(last->words.count, last->words.list));
     event_flush();

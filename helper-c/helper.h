@@ -168,6 +168,8 @@ enum op_flag {
     FLAG_VOLATILE = 1 << 13,
     FLAG_USERXATTR = 1 << 14,
     FLAG_NOCOPY = 1 << 15,
+    FLAG_NAMES = 1 << 16,
+    FLAG_TREE = 1 << 17,
 };
 
 struct words {
@@ -445,10 +447,11 @@ void monitor_created(struct monitor *monitor);
 /* `serve FD PLAN` */
 int cmd_serve(int argc, char **argv);
 
-/*** apply.c, remove.c, check.c, seccomp_compile.c ***/
+/*** apply.c, pack.c, remove.c, check.c, seccomp_compile.c ***/
 
 /* 0, or -1 after fail(). */
 int op_apply(const char *root, size_t nlowers, char **lowers);
+int op_pack(const struct op *op);
 int op_remove(size_t n, char **paths);
 /* Exit codes. */
 int cmd_check(int argc, char **argv);

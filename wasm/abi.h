@@ -1,7 +1,7 @@
 /*
  * Everything that crosses between the layer engine and its two neighbours: the runner
  * (TypeScript, runner/layers/abi.ts mirrors this file; scripts/check-wire compares them) and the
- * helper's `apply`, which reads the same records from its standard input.
+ * helper's `apply`, which reads the same records from its standard input, and `pack`, which writes them.
  *
  * A record describes one change to a root filesystem. Integers are little-endian and naturally
  * aligned inside the header; nothing follows a string to end it; nothing pads. A FILE or SEGMENT
@@ -35,6 +35,9 @@ enum record_kind {
 
 enum record_flag {
     RECORD_FLAG_SPARSE = 1, /* FILE: `data` is 0, SEGMENT records follow, the rest is holes */
+    /* Written by `pack` for the runner, refused by `apply`: */
+    RECORD_FLAG_COPIED = 2, /* overlay brought it up from the LOWER that `below` names */
+    RECORD_FLAG_SAME = 4,   /* DIRECTORY: mode, owner and time are those of that LOWER */
 };
 
 /*
@@ -60,7 +63,7 @@ struct record {
     uint32_t path_length;
     uint32_t link_length;
     uint32_t xattr_length;
-    uint32_t reserved; /* 0 */
+    uint32_t below; /* written by `pack`: the number, from 1, of the LOWER that shows something here; else 0 */
 };
 
 _Static_assert(sizeof(struct record) == RECORD_HEADER_SIZE, "records cross program boundaries");

@@ -16,6 +16,7 @@ export const VERBS: Record<string, VerbEntry> = {
   kill: { summary: "send a signal to containers", load: () => import("./commands/kill.ts") },
   wait: { summary: "wait until containers end and show their exit codes", load: () => import("./commands/wait.ts") },
   rm: { summary: "remove containers", load: () => import("./commands/rm.ts") },
+  commit: { summary: "make an image of a container's changes", load: () => import("./commands/commit.ts") },
   inspect: { summary: "show all that is known of containers or images", load: () => import("./commands/inspect.ts") },
   pull: { summary: "fetch images from a registry", load: () => import("./commands/pull.ts") },
   lock: { summary: "pin images to digests in the project's tsbox.lock", load: () => import("./commands/lock.ts") },
@@ -61,7 +62,7 @@ const HIDDEN: Record<string, VerbEntry> = {
 
 /** The order of `tsbox --help`. */
 export const SECTIONS: readonly (readonly [string, readonly string[]])[] = [
-  ["Containers", ["run", "exec", "ps", "logs", "stop", "kill", "wait", "rm", "inspect"]],
+  ["Containers", ["run", "exec", "ps", "logs", "stop", "kill", "wait", "rm", "commit", "inspect"]],
   ["Images", ["pull", "push", "lock", "images", "history", "tag", "untag", "rmi", "load", "save", "import"]],
   ["Volumes", under("volume", "create", "ls", "inspect", "exists", "rm", "prune")],
   ["This machine", ["unshare", "doctor", "info", "version"]],
@@ -70,7 +71,7 @@ export const SECTIONS: readonly (readonly [string, readonly string[]])[] = [
 /** `container ls` and the like: the verb and the flags it implies. */
 const GROUPS: Record<string, Record<string, readonly string[]>> = {
   container: {
-    ...same("run", "exec", "ps", "logs", "stop", "kill", "wait", "rm"),
+    ...same("run", "exec", "ps", "logs", "stop", "kill", "wait", "rm", "commit"),
     ls: ["ps"],
     list: ["ps"],
     exists: ["container exists"],

@@ -1,5 +1,6 @@
 import { TsboxError } from "../base/error.ts";
 import type { ContainerRecord } from "../container/record.ts";
+import { containerIdentity } from "./container-identity.ts";
 import { containerState } from "./container-state.ts";
 import type { Engine } from "./engine.ts";
 import { removeTrees } from "./remove-trees.ts";
@@ -24,15 +25,7 @@ export async function remove(
     await stopRecord(engine, record, 0, "SIGKILL");
   }
   engine.containers.releaseName(record);
-  const { uidMap, gidMap } = record;
-  const { mapTools } = engine.host;
-  await removeTrees(engine, [engine.containers.dir(record.id)], {
-    kind: uidMap.length > 1 ? "range" : "single",
-    key: "",
-    uidMap,
-    gidMap,
-    ...(uidMap.length > 1 && mapTools && { mapTools }),
-  });
+  await removeTrees(engine, [engine.containers.dir(record.id)], containerIdentity(engine, record));
   const anonymous = record.mounts.flatMap((mount) => (mount.anonymous && mount.name ? [mount.name] : []));
   if (options.volumes && anonymous.length > 0) {
     const { removeUnused } = await import("./volumes.ts");

@@ -127,6 +127,19 @@ export function applyLayer(plan: Plan): { sink: Writable; done: Promise<Applied>
   return { sink, done, kill: () => run.child.kill("SIGKILL") };
 }
 
+/** Starts `pack`: `records` is its stream, `done` resolves when the tree was read to its end. */
+export function packTree(plan: Plan): { records: Readable; done: Promise<void>; kill(): void } {
+  const run = startHelper(plan, ["ignore", "pipe", "pipe"]);
+  const records = run.child.stdout as Readable;
+  // once the helper has ended, Node throws away what nobody listens for yet
+  records.on("readable", () => {});
+  const done = run.done.then((result) => {
+    if (result.code !== 0) throw failure("read the files", result);
+  });
+  done.catch(() => {}); // told to whoever awaits it, be it later
+  return { records, done, kill: () => run.child.kill("SIGKILL") };
+}
+
 /** Compiles seccomp rule words to BPF instructions. */
 export function compileSeccomp(words: string[]): Buffer {
   const result = spawnSync(helperPath(), ["seccomp"], { input: `${words.join("\0")}\0`, maxBuffer: 1 << 20 });

@@ -113,6 +113,8 @@ function opWords(op: Op): (string | number)[] {
       return [op.op, ...list(op.argv)];
     case "apply":
       return [op.op, op.root, ...list(op.lowers)];
+    case "pack":
+      return [op.op, op.root, op.init, op.flags.join(","), ...list(op.lowers)];
     case "remove":
       return [op.op, ...list(op.paths)];
   }

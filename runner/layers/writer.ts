@@ -22,13 +22,18 @@ function write(engine: Engine, record: LayerRecord): Uint8Array {
     throw new TsboxError(`Cannot write entry "${visible(String(record.path))}": its names and attributes are too long`);
   }
   memory.set(bytes, at);
-  const length = exports.writer_entry(bytes.length);
+  return headerView(engine, bytes.length).slice();
+}
+
+function headerView(engine: Engine, recordLength: number): Uint8Array {
+  const { exports, memory } = engine;
+  const length = exports.writer_entry(recordLength);
   if (length === 0) {
     const text = engineText(engine, exports.writer_error_pointer(), exports.writer_error_length());
     throw new TsboxError(`Cannot write archive: ${visible(text)}`, { code: "BAD_ENTRY" });
   }
   const pointer = exports.writer_pointer();
-  return memory.slice(pointer, pointer + length);
+  return memory.subarray(pointer, pointer + length);
 }
 
 export function tarWriter(): TarWriter {
@@ -37,6 +42,24 @@ export function tarWriter(): TarWriter {
     header: (record) => write(engine, record),
     padding: (size) => new Uint8Array((BLOCK - (size % BLOCK)) % BLOCK),
     end: () => write(engine, layerRecord(RecordKind.END)),
+  };
+}
+
+/** For records that come encoded: they are changed and written where the engine has them, and nothing is decoded. */
+export interface RawTarWriter {
+  /** Where the record's bytes go. */
+  readonly record: Uint8Array;
+  /** The header of the record of this length; valid until the next call. */
+  header(length: number): Uint8Array;
+}
+
+export function rawTarWriter(): RawTarWriter {
+  const engine = newEngine();
+  const { exports, memory } = engine;
+  const at = exports.writer_buffer();
+  return {
+    record: memory.subarray(at, at + RECORD_MAX),
+    header: (length) => headerView(engine, length),
   };
 }
 

@@ -54,6 +54,7 @@ export type Op =
   | { op: "env"; variables: string[] }
   | { op: "exec"; argv: string[] }
   | { op: "apply"; root: string; lowers: string[] }
+  | { op: "pack"; root: string; init: string; flags: string[]; lowers: string[] }
   | { op: "remove"; paths: string[] }
   | { op: "finish" };
 

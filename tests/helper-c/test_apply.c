@@ -787,7 +787,7 @@ static void refusals(void)
         {.record = {.kind = 12}, .path = "f", .says = "kind"},
         {.record = {.kind = RECORD_FILE, .flags = 2}, .path = "f", .says = "flags"},
         {.record = {.kind = RECORD_DIRECTORY, .flags = 1}, .path = "f", .says = "flags"},
-        {.record = {.kind = RECORD_FILE, .reserved = 1}, .path = "f", .says = "reserved"},
+        {.record = {.kind = RECORD_FILE, .below = 1}, .path = "f", .says = "layer below"},
         {.record = {.kind = RECORD_FILE, .mode = 010000}, .path = "f", .says = "mode"},
         {.record = {.kind = RECORD_FILE, .mtime_nsec = 1000000000}, .path = "f", .says = "nanoseconds"},
         {.record = {.kind = RECORD_FILE}, .path = "", .says = "path is empty"},

@@ -1,0 +1,68 @@
+/* The parts of `pack`: pack.c walks, the others are its chapters. */
+#ifndef TSBOX_PACK_H
+#define TSBOX_PACK_H
+
+#include "apply.h"
+
+/*** pack_output.c: the stream ***/
+
+struct output {
+    int fd;
+    uint8_t *buffer;
+    size_t length;
+    bool sends; /* sendfile(2) does */
+};
+
+void output_open(struct output *out, int fd);
+void output_close(struct output *out);
+/* Fills in the lengths. 0 or -errno. */
+int output_record(struct output *out, struct record *record, const char *path, const char *link, const uint8_t *xattrs);
+/* Exactly N bytes of FILE from OFFSET on. 0, -ENODATA where the file has become shorter, or -errno. */
+int output_content(struct output *out, int file, uint64_t offset, uint64_t n);
+int output_flush(struct output *out);
+
+/*** pack_below.c: one directory as the LOWERs show it ***/
+
+struct below {
+    size_t count;
+    struct below_layer {
+        int fd;
+        uint32_t number; /* from 1, topmost first */
+    } *layers;
+};
+
+void below_close(struct below *below);
+/* The number of the layer that shows NAME, 0 where none does, or -errno. */
+int below_find(const struct below *below, const char *name, struct stat *st);
+/* The directory NAME as they show it; empty where that is none. 0 or -errno. */
+int below_enter(const struct below *below, const char *name, struct below *entered);
+
+/*** pack_links.c: files that have more than one name ***/
+
+struct links {
+    struct link {
+        uint64_t device, inode;
+        size_t path; /* offset + 1 in `paths`; 0: a free slot */
+    } *slots;
+    size_t count, space;
+    struct buffer paths;
+};
+
+/* The path under which the file was seen before; otherwise NULL, and PATH is remembered. */
+const char *links_seen(struct links *links, const struct stat *st, const char *path);
+void links_free(struct links *links);
+
+/*** pack_names.c ***/
+
+struct names {
+    char **list;
+    size_t count;
+    struct buffer text;
+};
+
+/* What is in a directory, sorted by bytes. 0 or -errno. */
+int names_read(struct names *names, int directory);
+bool names_have(const struct names *names, const char *name);
+void names_free(struct names *names);
+
+#endif
