@@ -18,9 +18,11 @@ import { changeIndex, withName } from "../store/image-index.ts";
 import { openInbox } from "../store/inbox.ts";
 import { initLayerPath } from "../store/layer-store.ts";
 import { storeLayout } from "../store/layout.ts";
+import { leaseStore } from "../store/lease.ts";
 import { applyChanges } from "./config-changes.ts";
 import { containerIdentity } from "./container-identity.ts";
 import type { Engine } from "./engine.ts";
+import { collectGarbage } from "./gc.ts";
 import { packLayer, packTreeLayer } from "./pack-layer.ts";
 import { checkNotBuiltin, getImage } from "./stored-image.ts";
 
@@ -45,12 +47,13 @@ export async function commit(engine: Engine, word: string, options: CommitOption
   const reference = options.reference === undefined ? undefined : parseReference(options.reference);
   const record = engine.containers.find(word);
   const lowers = imageLowers(record, "commit");
-  const base = getImage(engine, record.imageID);
   const process = applyChanges(containerConfig(record), options.changes);
   const store = storeLayout(engine.root);
+  const release = await leaseStore(store);
   const inbox = openInbox(store);
   const { layout } = inbox;
   try {
+    const base = getImage(engine, record.imageID);
     const tree = {
       upper: join(engine.containers.dir(record.id), "upper"),
       lowers,
@@ -95,13 +98,15 @@ export async function commit(engine: Engine, word: string, options: CommitOption
       layers: [...parents, ...(packed.changed ? [layer] : [])].map((descriptor) => types.layer(descriptor)),
     };
     const entry = { mediaType: types.manifest, ...putBlob(layout, Buffer.from(JSON.stringify(manifest))) };
-    inbox.adopt([entry.digest, configBlob.digest, ...(packed.changed ? [packed.digest] : [])]);
+    await inbox.adopt([entry.digest, configBlob.digest, ...(packed.changed ? [packed.digest] : [])]);
     await changeIndex(store, (entries) =>
       reference ? withName(entries, formatReference(reference), entry) : [...entries, entry],
     );
     return configBlob.digest;
   } finally {
     inbox.release();
+    release();
+    await collectGarbage(engine);
   }
 }
 
