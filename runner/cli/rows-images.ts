@@ -4,6 +4,7 @@ import { visible } from "../base/error.ts";
 import { applyFilters, type Filters, hasLabel, isTruthy, matchesGlob } from "./filter.ts";
 import { ellipsis, shortId } from "./table.ts";
 import { ago, goTime, humanSize } from "./units.ts";
+import { UsageError } from "./usage-error.ts";
 
 /** What the rows are made of. */
 export interface ImageItem {
@@ -18,6 +19,8 @@ export interface ImageItem {
   /** Bytes of all layers, unpacked. */
   size: number;
   labels: Readonly<Record<string, string>>;
+  /** How many were made from it. */
+  containers?: number;
 }
 
 export const IMAGES_TABLE = "table {{.Repository}}\t{{.Tag}}\t{{.ID}}\t{{.CreatedSince}}\t{{.Size}}";
@@ -50,7 +53,7 @@ export function imageRows(item: ImageItem, now: number, truncate: boolean): obje
     CreatedSince: ago(created, now),
     CreatedAt: created === undefined ? "N/A" : goTime(created),
     Size: humanSize(item.size),
-    Containers: "N/A",
+    Containers: item.containers === undefined ? "N/A" : String(item.containers),
     SharedSize: "N/A",
     UniqueSize: "N/A",
     VirtualSize: humanSize(item.size),
@@ -65,7 +68,39 @@ export function splitName(name: string): { repository: string; tag: string } {
   return { repository: bare.slice(0, colon), tag: bare.slice(colon + 1) };
 }
 
-export const IMAGE_FILTERS = ["dangling", "label", "reference", "before", "since", "until"] as const;
+export const IMAGE_FILTERS = [
+  "dangling",
+  "label",
+  "label!",
+  "reference",
+  "id",
+  "before",
+  "since",
+  "after",
+  "until",
+  "containers",
+  "readonly",
+  "intermediate",
+] as const;
+
+export const IMAGE_ORDERS = ["created", "id", "repository", "size", "tag"] as const;
+
+/** Rows in podman's orders: the newest and the largest first, words by the alphabet. */
+export function sortImageRows<T extends { item: ImageItem; row: object }>(
+  rows: readonly T[],
+  order: (typeof IMAGE_ORDERS)[number],
+): T[] {
+  const word = (row: object, key: string) => String((row as Record<string, unknown>)[key]);
+  const byWord = (key: string) => (a: T, b: T) => (word(a.row, key) < word(b.row, key) ? -1 : 1);
+  const orders: Record<(typeof IMAGE_ORDERS)[number], (a: T, b: T) => number> = {
+    created: () => 0, // as they come
+    id: byWord("ID"),
+    repository: byWord("Repository"),
+    tag: byWord("Tag"),
+    size: (a, b) => b.item.size - a.item.size,
+  };
+  return [...rows].sort(orders[order]);
+}
 
 export function filterImages(
   items: readonly ImageItem[],
@@ -73,10 +108,22 @@ export function filterImages(
   moment: (text: string) => number,
 ): ImageItem[] {
   const time = (item: ImageItem | undefined) => Date.parse(item?.created ?? "");
-  const named = (word: string) => items.find((item) => isCalled(item, word));
+  const named = (word: string) => {
+    const found = items.find((item) => isCalled(item, word));
+    if (found) return found;
+    throw new UsageError(`Cannot filter by "${visible(word)}": there is no such image`, { exitCode: 1 });
+  };
+  for (const key of ["before", "since", "after"]) for (const word of filters.get(key) ?? []) named(word);
   return applyFilters(items, filters, {
     dangling: (item, value) => (item.names.length === 0) === isTruthy(value, "dangling"),
     label: (item, value) => hasLabel(item.labels, value),
+    "label!": (item, value) => !hasLabel(item.labels, value),
+    id: (item, value) => item.id.replace(/^sha256:/, "").startsWith(value.replace(/^sha256:/, "")),
+    containers: (item, value) => (item.containers ?? 0) > 0 === isTruthy(value, "containers"),
+    // no image here is another store's, nor a step of a build
+    readonly: (_, value) => !isTruthy(value, "readonly"),
+    intermediate: (_, value) => !isTruthy(value, "intermediate"),
+    after: (item, value) => time(item) > time(named(value)),
     reference: (item, value) => item.names.some((name) => matchesReference(name, value)),
     before: (item, value) => time(item) < time(named(value)),
     since: (item, value) => time(item) > time(named(value)),

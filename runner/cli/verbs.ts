@@ -50,13 +50,19 @@ export const VERBS: Record<string, VerbEntry> = {
     load: () => import("./commands/doctor.ts"),
   },
   info: { summary: "show the store, the host and how containers run here", load: () => import("./commands/info.ts") },
+  "system df": { summary: "show what takes how much room", load: () => import("./commands/system-df.ts") },
+  "system prune": { summary: "remove what is not in use", load: () => import("./commands/system-prune.ts") },
   version: { summary: "show versions", load: () => import("./commands/version.ts") },
 };
 
 /** Verbs that have no word of their own: the second one of a group (GROUPS leads to them), or not for people. */
 const HIDDEN: Record<string, VerbEntry> = {
   explain: { summary: "", load: () => import("./commands/explain.ts") },
+  measure: { summary: "", load: () => import("./commands/measure.ts") },
+  "image tree": { summary: "", load: () => import("./commands/image-tree.ts") },
+  "image prune": { summary: "", load: () => import("./commands/image-prune.ts") },
   "image exists": { summary: "", load: () => import("./commands/image-exists.ts") },
+  "container prune": { summary: "", load: () => import("./commands/container-prune.ts") },
   "container exists": { summary: "", load: () => import("./commands/container-exists.ts") },
 };
 
@@ -65,7 +71,7 @@ export const SECTIONS: readonly (readonly [string, readonly string[]])[] = [
   ["Containers", ["run", "exec", "ps", "logs", "stop", "kill", "wait", "rm", "commit", "inspect"]],
   ["Images", ["pull", "push", "lock", "images", "history", "tag", "untag", "rmi", "load", "save", "import"]],
   ["Volumes", under("volume", "create", "ls", "inspect", "exists", "rm", "prune")],
-  ["This machine", ["unshare", "doctor", "info", "version"]],
+  ["This machine", ["unshare", "doctor", "info", ...under("system", "df", "prune"), "version"]],
 ];
 
 /** `container ls` and the like: the verb and the flags it implies. */
@@ -74,7 +80,7 @@ const GROUPS: Record<string, Record<string, readonly string[]>> = {
     ...same("run", "exec", "ps", "logs", "stop", "kill", "wait", "rm", "commit"),
     ls: ["ps"],
     list: ["ps"],
-    exists: ["container exists"],
+    ...group("container", "exists", "prune"),
     inspect: ["inspect", "--type=container"],
   },
   image: {
@@ -83,10 +89,10 @@ const GROUPS: Record<string, Record<string, readonly string[]>> = {
     list: ["images"],
     rm: ["rmi"],
     remove: ["rmi"],
-    exists: ["image exists"],
+    ...group("image", "exists", "prune", "tree"),
     inspect: ["inspect", "--type=image"],
   },
-  system: { ...same("info") },
+  system: { ...same("info"), ...group("system", "df", "prune") },
   volume: {
     ...group("volume", "create", "ls", "inspect", "exists", "rm", "prune"),
     list: ["volume ls"],

@@ -17,10 +17,13 @@ export interface ListedImage {
   /** Bytes of its uncompressed layers. */
   size: number;
   labels: Record<string, string>;
+  /** How many were made from it, running or not. */
+  containers: number;
 }
 
 /** Every image of the store, newest first. */
 export async function images(engine: Engine): Promise<ListedImage[]> {
+  const used = engine.containers.all().map((record) => record.imageID);
   return storedImages(engine)
     .map((image) => ({
       id: image.id,
@@ -29,6 +32,7 @@ export async function images(engine: Engine): Promise<ListedImage[]> {
       ...(image.config.created !== undefined && { created: image.config.created }),
       size: layerSizes(engine, image).reduce((sum, size) => sum + size, 0),
       labels: image.config.config?.Labels ?? {},
+      containers: used.filter((id) => id === image.id).length,
     }))
     .sort((a, b) => ((a.created ?? "") < (b.created ?? "") ? 1 : -1));
 }

@@ -1,15 +1,17 @@
 import { parseFilters } from "../filter.ts";
-import { boolean, list, string } from "../flags.ts";
+import { boolean, choice, list, string } from "../flags.ts";
 import { listPrinter } from "../list-output.ts";
 import { parseMoment } from "../moment.ts";
 import {
   filterImages,
   IMAGE_FILTERS,
+  IMAGE_ORDERS,
   IMAGES_DIGEST_TABLE,
   IMAGES_HEADINGS,
   IMAGES_TABLE,
   imageRows,
   matchesReference,
+  sortImageRows,
 } from "../rows-images.ts";
 import { defineVerb, engineOf } from "../verb.ts";
 
@@ -24,6 +26,8 @@ export default defineVerb({
     format: string({ placeholder: "TEMPLATE", help: '"json", a Go template, or "table" and one' }),
     noTrunc: boolean({ help: "show everything in full" }),
     digests: boolean({ help: "show the digests of manifests" }),
+    sort: choice(IMAGE_ORDERS, { help: "order (default created: the newest first)" }),
+    noheading: boolean({ short: "n", aliases: ["no-heading"], help: "no row of headings" }),
   },
   words: { min: 0, max: 1 },
   examples: [
@@ -36,14 +40,18 @@ export default defineVerb({
     const filters = parseFilters(flags.filter, IMAGE_FILTERS);
     const { images } = await import("../../engine/images.ts");
     const items = filterImages(await images(engineOf(context)), filters, (text) => parseMoment(text, context.now()));
-    const rows = items.flatMap((item) => {
+    const found = items.flatMap((item) => {
       const names = pattern === undefined ? item.names : item.names.filter((name) => matchesReference(name, pattern));
       if (pattern !== undefined && names.length === 0) return [];
-      return imageRows({ ...item, names }, context.now(), !flags.noTrunc);
+      return imageRows({ ...item, names }, context.now(), !flags.noTrunc).map((row) => ({ item, row }));
     });
+    const rows = sortImageRows(found, flags.sort ?? "created").map(({ row }) => row);
     // Quiet is for other commands' arguments: an image of two names is still one image.
     const unique =
       flags.quiet && !flags.format ? [...new Map(rows.map((row) => [Object(row).ID, row])).values()] : rows;
-    context.stdout.write(print(unique));
+    const text = print(unique);
+    // only tables have headings
+    const headed = flags.noheading && !flags.quiet && (flags.format === undefined || flags.format.startsWith("table"));
+    context.stdout.write(headed ? text.slice(text.indexOf("\n") + 1) : text);
   },
 });
