@@ -17,6 +17,8 @@ export const VERBS: Record<string, VerbEntry> = {
   wait: { summary: "wait until containers end and show their exit codes", load: () => import("./commands/wait.ts") },
   rm: { summary: "remove containers", load: () => import("./commands/rm.ts") },
   commit: { summary: "make an image of a container's changes", load: () => import("./commands/commit.ts") },
+  diff: { summary: "list what a container changed", load: () => import("./commands/diff.ts") },
+  export: { summary: "write a container's files as a tar", load: () => import("./commands/export.ts") },
   inspect: { summary: "show all that is known of containers or images", load: () => import("./commands/inspect.ts") },
   pull: { summary: "fetch images from a registry", load: () => import("./commands/pull.ts") },
   lock: { summary: "pin images to digests in the project's tsbox.lock", load: () => import("./commands/lock.ts") },
@@ -68,7 +70,7 @@ const HIDDEN: Record<string, VerbEntry> = {
 
 /** The order of `tsbox --help`. */
 export const SECTIONS: readonly (readonly [string, readonly string[]])[] = [
-  ["Containers", ["run", "exec", "ps", "logs", "stop", "kill", "wait", "rm", "commit", "inspect"]],
+  ["Containers", ["run", "exec", "ps", "logs", "stop", "kill", "wait", "rm", "commit", "diff", "export", "inspect"]],
   ["Images", ["pull", "push", "lock", "images", "history", "tag", "untag", "rmi", "load", "save", "import"]],
   ["Volumes", under("volume", "create", "ls", "inspect", "exists", "rm", "prune")],
   ["This machine", ["unshare", "doctor", "info", ...under("system", "df", "prune"), "version"]],
@@ -77,14 +79,14 @@ export const SECTIONS: readonly (readonly [string, readonly string[]])[] = [
 /** `container ls` and the like: the verb and the flags it implies. */
 const GROUPS: Record<string, Record<string, readonly string[]>> = {
   container: {
-    ...same("run", "exec", "ps", "logs", "stop", "kill", "wait", "rm", "commit"),
+    ...same("run", "exec", "ps", "logs", "stop", "kill", "wait", "rm", "commit", "diff", "export"),
     ls: ["ps"],
     list: ["ps"],
     ...group("container", "exists", "prune"),
     inspect: ["inspect", "--type=container"],
   },
   image: {
-    ...same("pull", "push", "history", "tag", "untag", "load", "save", "import"),
+    ...same("diff", "pull", "push", "history", "tag", "untag", "load", "save", "import"),
     ls: ["images"],
     list: ["images"],
     rm: ["rmi"],

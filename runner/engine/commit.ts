@@ -1,4 +1,3 @@
-import { join } from "node:path";
 import { TsboxError } from "../base/error.ts";
 import type { ContainerRecord } from "../container/record.ts";
 import {
@@ -16,11 +15,10 @@ import type { Descriptor, Digest, HistoryEntry, ImageConfig, Manifest, ProcessCo
 import { putBlob } from "../store/blob-store.ts";
 import { changeIndex, withName } from "../store/image-index.ts";
 import { openInbox } from "../store/inbox.ts";
-import { initLayerPath } from "../store/layer-store.ts";
 import { storeLayout } from "../store/layout.ts";
 import { leaseStore } from "../store/lease.ts";
 import { applyChanges } from "./config-changes.ts";
-import { containerIdentity } from "./container-identity.ts";
+import { containerTree } from "./container-tree.ts";
 import type { Engine } from "./engine.ts";
 import { collectGarbage } from "./gc.ts";
 import { packLayer, packTreeLayer } from "./pack-layer.ts";
@@ -46,7 +44,7 @@ export async function commit(engine: Engine, word: string, options: CommitOption
   if (options.reference !== undefined) checkNotBuiltin(options.reference, "commit to");
   const reference = options.reference === undefined ? undefined : parseReference(options.reference);
   const record = engine.containers.find(word);
-  const lowers = imageLowers(record, "commit");
+  const tree = containerTree(engine, record, "commit");
   const process = applyChanges(containerConfig(record), options.changes);
   const store = storeLayout(engine.root);
   const release = await leaseStore(store);
@@ -54,17 +52,12 @@ export async function commit(engine: Engine, word: string, options: CommitOption
   const { layout } = inbox;
   try {
     const base = getImage(engine, record.imageID);
-    const tree = {
-      upper: join(engine.containers.dir(record.id), "upper"),
-      lowers,
-      identity: containerIdentity(engine, record),
-      layout,
+    const how = {
+      inbox,
       ...(options.sourceDateEpoch !== undefined && { sourceDateEpoch: options.sourceDateEpoch }),
       ...(options.signal && { signal: options.signal }),
     };
-    const packed = options.squash
-      ? await packTreeLayer(engine, { ...tree, target: join(engine.containers.dir(record.id), "merged") })
-      : await packLayer(engine, { ...tree, init: initLayerPath(lowers) });
+    const packed = await (options.squash ? packTreeLayer : packLayer)(engine, { ...tree, ...how });
     const created = new Date(
       options.sourceDateEpoch === undefined ? Date.now() : options.sourceDateEpoch * 1000,
     ).toISOString();
@@ -108,16 +101,6 @@ export async function commit(engine: Engine, word: string, options: CommitOption
     release();
     await collectGarbage(engine);
   }
-}
-
-/** The layers of the image below a container, topmost first. `host` and `--rootfs` containers lie on no image. */
-export function imageLowers(record: ContainerRecord, action: string): string[] {
-  if (record.imageID !== "") return record.lowers.slice(1);
-  throw new TsboxError(`Cannot ${action} container "${record.name}": it was made from no image`, {
-    code: "NO_IMAGE",
-    hint: "its root is a directory of this machine, which has all that it wrote",
-    exitCode: 1,
-  });
 }
 
 /** Variables that are each container's own. */

@@ -11,8 +11,10 @@ import { storePlan } from "../plan/build.ts";
 import type { Identity } from "../plan/idmap.ts";
 import type { Op } from "../plan/types.ts";
 import { putBlobStream } from "../store/blob-store.ts";
-import { makeStore, type StoreLayout, storeLayout } from "../store/layout.ts";
+import type { Inbox } from "../store/inbox.ts";
+import { makeStore, storeLayout } from "../store/layout.ts";
 import { type Deferred, layerOwners, type Owners, percentEncoded } from "../store/owners.ts";
+import { mergedOps } from "./container-tree.ts";
 import type { Engine } from "./engine.ts";
 import { explained } from "./explain.ts";
 
@@ -27,8 +29,8 @@ export interface PackLayerOptions {
   identity: Identity;
   /** Seconds since 1970: no time in the layer is later. */
   sourceDateEpoch?: number;
-  /** Where the blob goes, if not into the store (an inbox). */
-  layout?: StoreLayout;
+  /** Where the blob goes, if not straight into the store: an inbox. */
+  inbox?: Inbox;
   signal?: AbortSignal;
 }
 
@@ -62,8 +64,10 @@ async function packInto(
   ops: Op[],
   owners: TrueOwners,
 ): Promise<PackedLayer> {
-  const layout = options.layout ?? storeLayout(engine.root);
+  const layout = storeLayout(engine.root);
   makeStore(layout);
+  const { inbox } = options;
+  const keep = (blob: AsyncIterable<Uint8Array>) => (inbox ? inbox.receive(blob) : putBlobStream(layout, blob));
   const hash = createHash("sha256");
   const result: PackTarResult = { size: 0, entries: 0, exact: true };
   const tarOptions: PackTarOptions = {
@@ -77,7 +81,7 @@ async function packInto(
     }
   }
   const { digest, size } = await packing(options.identity, ops, options.signal, (records) =>
-    putBlobStream(layout, gzipPieces(hashed(packTar(records, tarOptions, result)))),
+    keep(gzipPieces(hashed(packTar(records, tarOptions, result)))),
   );
   return {
     diffID: `sha256:${hash.digest("hex")}`,
@@ -154,20 +158,18 @@ export interface PackTreeOptions extends Omit<PackLayerOptions, "init"> {
 
 /** The same of the whole tree that one sees above: one layer that needs none below. */
 export async function packTreeLayer(engine: Engine, options: PackTreeOptions): Promise<PackedLayer> {
-  return packInto(engine, options, mergedOps(options), await mergedOwners(options));
-}
-
-/** Mounts what one sees above, read-only, and packs it. The upper directory may be in use by a running container. */
-export function mergedOps(options: Pick<PackTreeOptions, "target" | "upper" | "lowers">): Op[] {
-  const lowers = [options.upper, ...options.lowers];
-  return [
-    { op: "overlay", target: options.target, upper: "", work: "", flags: ["userxattr", "ro"], lowers },
-    { op: "pack", root: options.target, init: "", flags: ["tree"], lowers },
-  ];
+  return packInto(
+    engine,
+    options,
+    mergedOps(options.target, [options.upper, ...options.lowers]),
+    await mergedOwners(options),
+  );
 }
 
 /** The owners of a merged tree: those of its layers, and for the upper directory what a layer made of it would say. */
-export async function mergedOwners(options: PackTreeOptions): Promise<TrueOwners> {
+export async function mergedOwners(
+  options: Pick<PackTreeOptions, "upper" | "lowers" | "identity" | "signal">,
+): Promise<TrueOwners> {
   const layers = options.lowers.map(layerOwners);
   const above = new TrueOwners(layers);
   const found = new Map<string, Deferred>();

@@ -77,11 +77,15 @@ export function packedEntry(record: Buffer): PackedEntry {
 }
 
 /** Every entry of a stream that came with `names`. */
-export async function eachEntry(source: AsyncIterable<Uint8Array>, act: (entry: PackedEntry) => void): Promise<void> {
+export function eachEntry(source: AsyncIterable<Uint8Array>, act: (entry: PackedEntry) => void): Promise<void> {
+  return eachRecord(source, (record) => act(packedEntry(record)));
+}
+
+export async function eachRecord(source: AsyncIterable<Uint8Array>, act: (record: Buffer) => void): Promise<void> {
   const splitter = new RecordSplitter();
   for await (const chunk of source) {
     for (const part of splitter.split(chunk)) {
-      if ("record" in part && part.record[4] !== RecordKind.END) act(packedEntry(part.record));
+      if ("record" in part && part.record[4] !== RecordKind.END) act(part.record);
     }
   }
   if (!splitter.complete) throw bad("they were cut off");

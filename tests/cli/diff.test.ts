@@ -1,0 +1,130 @@
+/** What a container or an image changed: diff; and a container's files as they are: export. */
+import { mkdirSync } from "node:fs";
+import { join } from "node:path";
+import { test } from "uvu";
+import * as assert from "uvu/assert";
+import { need } from "../support/need.ts";
+import { type Result, type Workspace, workspace } from "../support/tsbox.ts";
+
+const able = need(["user-namespace", "not-root", "overlay-userxattr"], test);
+
+function ok(result: Result): string {
+  assert.is(result.code, 0, result.stderr);
+  return result.stdout.trimEnd();
+}
+
+async function after(script: string, use: (box: Workspace) => Promise<void>): Promise<void> {
+  await using box = workspace();
+  ok(await box.tsbox("run", "--name", "made", "base", "sh", "-c", script));
+  await use(box);
+}
+
+const SCRIPT =
+  "mkdir -p /new/below; touch /new/below/file; echo x >>/etc/group; rm /etc/passwd; rm -r /usr/share; chmod 700 /tmp";
+const LISTED = [
+  "C /etc",
+  "C /etc/group",
+  "D /etc/passwd",
+  "A /new",
+  "A /new/below",
+  "A /new/below/file",
+  "C /tmp",
+  "C /usr",
+  "D /usr/share",
+];
+
+able("a container's changes are listed, and those of the image made of it", () =>
+  after(SCRIPT, async (box) => {
+    assert.equal(ok(await box.tsbox("diff", "made")).split("\n"), LISTED);
+    ok(await box.tsbox("commit", "made", "mine:1"));
+    assert.equal(ok(await box.tsbox("diff", "mine:1")).split("\n"), LISTED);
+    assert.equal(ok(await box.tsbox("image", "diff", "mine:1")).split("\n"), LISTED);
+  }),
+);
+
+able("--format json is podman's", () =>
+  after(SCRIPT, async (box) => {
+    const told = JSON.parse(ok(await box.tsbox("diff", "--format", "json", "made")));
+    const of = (kind: string) => LISTED.filter((line) => line.startsWith(kind)).map((line) => line.slice(2));
+    assert.equal(told, { changed: of("C"), added: of("A"), deleted: of("D") });
+  }),
+);
+
+able("two things are compared as wholes, both ways", () =>
+  after("mkdir /new; echo 1 >/new/file; echo x >>/etc/group; rm -r /usr/share", async (box) => {
+    const forth = ["C /etc/group", "A /new", "A /new/file", "C /usr", "D /usr/share"];
+    assert.equal(ok(await box.tsbox("diff", "made", "base")).split("\n"), forth);
+    ok(await box.tsbox("commit", "--squash", "made", "flat:1"));
+    assert.equal(ok(await box.tsbox("diff", "flat:1", "base")).split("\n"), forth);
+    assert.is(ok(await box.tsbox("diff", "flat:1", "made")), "");
+    const back = ok(await box.tsbox("diff", "base", "made")).split("\n");
+    assert.ok(back.includes("D /new") && back.includes("A /usr/share") && back.includes("C /etc/group"));
+    assert.not(back.includes("D /new/file"));
+  }),
+);
+
+able("a directory made anew tells what it lost", () =>
+  after("rm -r /usr/bin; mkdir /usr/bin; touch /usr/bin/awk /usr/bin/mine", async (box) => {
+    const lines = ok(await box.tsbox("diff", "made")).split("\n");
+    assert.ok(lines.includes("C /usr/bin/awk"));
+    assert.ok(lines.includes("A /usr/bin/mine"));
+    assert.ok(lines.includes("D /usr/bin/head"));
+  }),
+);
+
+able("a container that changed nothing has no changes", () =>
+  after("true", async (box) => assert.is(ok(await box.tsbox("diff", "made")), "")),
+);
+
+able("export writes the merged tree, the same bytes every time, and what was exported can be imported", () =>
+  after("echo mine >/file; ln /file /again; rm -r /usr/share; truncate -s 3000000 /sparse", async (box) => {
+    const file = join(box.dir, "root.tar");
+    ok(await box.tsbox("export", "-o", file, "made"));
+    const piped = await box.program("sh", [
+      "-c",
+      `"${box.env.TSBOX ?? join(process.cwd(), "dist/tsbox")}" export made | cmp - ${file}`,
+    ]);
+    ok(piped);
+    const listed = ok(await box.program("tar", ["tf", file])).split("\n");
+    assert.equal(
+      listed,
+      [...listed].sort((a, b) => (order(a) < order(b) ? -1 : 1)),
+    );
+    assert.not(listed.some((name) => name.startsWith("usr/share")));
+    ok(await box.tsbox("import", file, "back:1"));
+    const script = "cat /again; test /file -ef /again && echo linked; wc -c </sparse";
+    assert.is(ok(await box.tsbox("run", "--rm", "back:1", "sh", "-c", script)), "mine\nlinked\n3000000");
+  }),
+);
+
+/** Directories stand where their entries follow. */
+const order = (name: string) => name.replace(/\/$/, "").replaceAll("/", "\0");
+
+able("a running container can be exported and compared", async () => {
+  await using box = workspace();
+  ok(await box.tsbox("run", "-d", "--name", "live", "base", "sh", "-c", "echo x >/live; sleep 60"));
+  for (let round = 0; round < 100; round++) {
+    if ((await box.tsbox("exec", "live", "test", "-s", "/live")).code === 0) break;
+  }
+  assert.is(ok(await box.tsbox("diff", "live")), "A /live");
+  ok(await box.tsbox("export", "-o", join(box.dir, "live.tar"), "live"));
+  assert.is(ok(await box.program("tar", ["xOf", join(box.dir, "live.tar"), "live"])), "x");
+});
+
+able("what cannot be exported or compared is told", () =>
+  after("true", async (box) => {
+    mkdirSync(join(box.dir, "folder"));
+    for (const [args, says] of [
+      [["diff", "nothing"], 'Cannot find image "nothing"'],
+      [["export", "nothing"], 'Cannot find container "nothing"'],
+      [["export", "-o", join(box.dir, "folder"), "made"], "it is a folder"],
+      [["export", "-o", join(box.dir, "none/file"), "made"], "its folder does not exist"],
+    ] as [string[], string][]) {
+      const result = await box.tsbox(...args);
+      assert.is(result.code, 1);
+      assert.ok(result.stderr.includes(says), result.stderr);
+    }
+  }),
+);
+
+test.run();
