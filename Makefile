@@ -13,7 +13,7 @@ MAKEFLAGS += --no-print-directory --no-builtin-rules
 .DELETE_ON_ERROR:
 
 STAMPS := build/stamps
-RUNNER := $(shell find runner -name '*.ts')
+RUNNER := $(shell find runner -name '*.ts' -o -name '*.html' -o -name '*.css')
 TSX := node --import tsx
 
 .PHONY: all
@@ -81,7 +81,7 @@ node_modules/.package-lock.json: package-lock.json | bootstrap
 	@touch $@
 
 # dist/tsbox, dist/main.cjs, dist/index.mjs, dist/index.cjs
-$(STAMPS)/bundle: $(RUNNER) scripts/bundle.ts package.json node_modules/.package-lock.json
+$(STAMPS)/bundle: $(RUNNER) scripts/bundle.ts scripts/bundle/inline-page.ts package.json node_modules/.package-lock.json
 	@mkdir -p dist $(STAMPS)
 	$(TSX) scripts/bundle.ts
 	@touch $@

@@ -15,6 +15,7 @@ import { chmodSync, copyFileSync, mkdtempSync, rmSync, writeFileSync } from "nod
 import { tmpdir } from "node:os";
 import { join } from "node:path";
 import { type BuildOptions, build } from "esbuild";
+import { inlinePage } from "./bundle/inline-page.ts";
 import { thirdPartyNotices } from "./bundle/notices.ts";
 
 const common: BuildOptions = {
@@ -22,6 +23,7 @@ const common: BuildOptions = {
   platform: "node",
   target: "node20",
   external: ["koffi"],
+  plugins: [inlinePage],
   // Names stay: they are in stack traces that `--debug` shows. The V8 cache makes their length free.
   minifyWhitespace: true,
   minifySyntax: true,

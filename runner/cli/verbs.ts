@@ -25,6 +25,10 @@ export const VERBS: Record<string, VerbEntry> = {
   push: { summary: "give a registry an image", load: () => import("./commands/push.ts") },
   images: { summary: "list images", load: () => import("./commands/images.ts") },
   history: { summary: "show how an image was made", load: () => import("./commands/history.ts") },
+  explore: {
+    summary: "show what each layer of an image holds, wastes and changes",
+    load: () => import("./commands/image-explore.ts"),
+  },
   tag: { summary: "give an image another name", load: () => import("./commands/tag.ts") },
   untag: { summary: "take names away from an image", load: () => import("./commands/untag.ts") },
   rmi: { summary: "remove images", load: () => import("./commands/rmi.ts") },
@@ -71,7 +75,7 @@ const HIDDEN: Record<string, VerbEntry> = {
 /** The order of `tsbox --help`. */
 export const SECTIONS: readonly (readonly [string, readonly string[]])[] = [
   ["Containers", ["run", "exec", "ps", "logs", "stop", "kill", "wait", "rm", "commit", "diff", "export", "inspect"]],
-  ["Images", ["pull", "push", "lock", "images", "history", "tag", "untag", "rmi", "load", "save", "import"]],
+  ["Images", ["pull", "push", "lock", "images", "history", "explore", "tag", "untag", "rmi", "load", "save", "import"]],
   ["Volumes", under("volume", "create", "ls", "inspect", "exists", "rm", "prune")],
   ["This machine", ["unshare", "doctor", "info", ...under("system", "df", "prune"), "version"]],
 ];
@@ -86,7 +90,7 @@ const GROUPS: Record<string, Record<string, readonly string[]>> = {
     inspect: ["inspect", "--type=container"],
   },
   image: {
-    ...same("diff", "pull", "push", "history", "tag", "untag", "load", "save", "import"),
+    ...same("diff", "pull", "push", "history", "explore", "tag", "untag", "load", "save", "import"),
     ls: ["images"],
     list: ["images"],
     rm: ["rmi"],

@@ -6,8 +6,10 @@ import { claimStore, notedRemoved, noteSwept } from "../store/lease.ts";
 import { type Reachable, reachable } from "../store/reachable.ts";
 import { stagingFolder } from "../store/staging.ts";
 import type { Engine } from "./engine.ts";
+import { sweepListings } from "./explore/listing-cache.ts";
 import { layerSize } from "./layer-size.ts";
 import { removeTrees } from "./remove-trees.ts";
+import { storedImages } from "./stored-image.ts";
 
 const DAY = 86_400_000;
 
@@ -37,6 +39,7 @@ export async function sweep(engine: Engine, options: SweepOptions = {}): Promise
     for (const { path } of orphans.files) rmSync(path, { force: true });
     const kept = await removeLayers(engine, layout, orphans.layers);
     removeLocks(layout);
+    sweepListings(layout, () => storedImages(engine).flatMap(({ config }) => config.rootfs.diff_ids));
     noteSwept(layout);
     return [...orphans.files, ...orphans.layers]
       .filter((orphan) => !kept.has(orphan.path))

@@ -77,6 +77,8 @@ function orderProblems(path: string, { specifier }: Import, sources: Sources): s
   const [from, to] = [area(path), area(target)];
   // The version is said once, in package.json.
   if (target === "package.json") return [];
+  // A page that the bundler puts together: text, of which nothing is imported.
+  if (target.endsWith(".html") && from === area(target)) return [];
   if (!sources.has(target)) {
     if (target.startsWith("runner/") && !target.endsWith(".d.ts")) return [`${chain}: there is no ${target}`];
     return [`${chain}: leaves runner/`];

@@ -22,8 +22,8 @@ export function sha256(bytes: Uint8Array): string {
 
 export const blobPath = (digest: string) => `blobs/${digest.replace(":", "/")}`;
 
-/** An OCI layout with one image of these layers (uncompressed tars), under a name. */
-export function ociParts(layers: Buffer[], name: string, config: object = {}): OciParts {
+/** An OCI layout with one image of these layers (uncompressed tars), under a name. `more`: further fields beside `config`. */
+export function ociParts(layers: Buffer[], name: string, config: object = {}, more: object = {}): OciParts {
   const files = new Map<string, Buffer>();
   const put = (mediaType: string, bytes: Buffer): Descriptor => {
     const digest = sha256(bytes);
@@ -37,6 +37,7 @@ export function ociParts(layers: Buffer[], name: string, config: object = {}): O
     architecture: process.arch === "arm64" ? "arm64" : "amd64",
     os: "linux",
     config,
+    ...more,
     rootfs: { type: "layers", diff_ids: kept.map(({ digest }) => digest) },
   });
   const mediaType = `${oci}.manifest.v1+json`;

@@ -1,0 +1,98 @@
+/** `image explore -i`: the terminal's side of the browser. */
+
+import type { Exploration } from "../../engine/explore/explore.ts";
+import type { Context } from "../context.ts";
+import { compareReport, imageReport } from "./report.ts";
+import { type BrowserLayer, draw, type Key, layerTitle, openBrowser, press } from "./view.ts";
+
+/** The other screen, no cursor; and back. */
+const ENTER = "\x1b[?1049h\x1b[?25l";
+const LEAVE = "\x1b[?25h\x1b[?1049l";
+
+export async function browse(explorations: [Exploration, ...Exploration[]], context: Context): Promise<void> {
+  const { heading, layers } = content(explorations);
+  const browser = openBrowser(heading, layers);
+  const output = process.stdout;
+  const input = process.stdin;
+  const colors = !context.env.NO_COLOR;
+  const rows = () => output.rows || 24;
+  const show = () => {
+    const lines = draw(browser, output.columns || 80, rows(), colors);
+    // each line is drawn over and its rest cleared: nothing flickers
+    output.write(`\x1b[H${lines.map((line) => `${line}\x1b[K`).join("\r\n")}\x1b[J`);
+  };
+  input.setRawMode(true);
+  output.write(ENTER);
+  try {
+    show();
+    await new Promise<void>((resolve) => {
+      context.signal.addEventListener("abort", () => resolve(), { once: true });
+      output.on("resize", show);
+      input.on("end", resolve);
+      input.on("data", (bytes: Buffer) => {
+        for (const key of readKeys(bytes.toString("utf8"))) if (!press(browser, key, rows() - 4)) return resolve();
+        show();
+      });
+    });
+  } finally {
+    input.setRawMode(false);
+    input.pause();
+    output.write(LEAVE);
+  }
+}
+
+function content([first, second]: [Exploration, ...Exploration[]]): { heading: string; layers: BrowserLayer[] } {
+  if (second) {
+    const { changes, images } = compareReport(first, second);
+    const heading = `${images[0].name} → ${images[1].name}`;
+    return { heading, layers: [{ title: " →", instruction: "what changed", size: 0, changes }] };
+  }
+  const { layers, image, wasted, efficiency } = imageReport(first);
+  return {
+    heading: `${image.name}  ${layers.length} layers, ${wasted} bytes wasted, efficiency ${(efficiency * 100).toFixed(1)}%`,
+    layers: layers.map(({ number, id, instruction, size, changes }) => ({
+      title: layerTitle(number, id),
+      instruction,
+      size,
+      changes,
+    })),
+  };
+}
+
+const SEQUENCES: Record<string, string> = {
+  "\x1b[A": "up",
+  "\x1b[B": "down",
+  "\x1b[C": "right",
+  "\x1b[D": "left",
+  "\x1bOA": "up",
+  "\x1bOB": "down",
+  "\x1bOC": "right",
+  "\x1bOD": "left",
+  "\x1b[5~": "pageup",
+  "\x1b[6~": "pagedown",
+  "\x1b[H": "home",
+  "\x1b[F": "end",
+  "\x1b[1~": "home",
+  "\x1b[4~": "end",
+  "\x1bOH": "home",
+  "\x1bOF": "end",
+  "\t": "tab",
+  "\r": "enter",
+  "\n": "enter",
+  "\x7f": "backspace",
+  "\b": "backspace",
+  "\x03": "ctrl-c",
+  "\x1b": "escape",
+};
+
+/** What a terminal sends may hold several keys; sequences that mean nothing here are dropped whole. */
+export function readKeys(text: string): Key[] {
+  const keys: Key[] = [];
+  // biome-ignore lint/suspicious/noControlCharactersInRegex: keys are control characters
+  for (const [part] of text.matchAll(/\x1b(?:\[[0-9;?]*[ -/]*[@-~]|O.)|[\s\S]/gu)) {
+    const name = SEQUENCES[part];
+    if (name !== undefined) keys.push({ name });
+    else if (part >= " ") keys.push({ text: part });
+  }
+  return keys;
+}
