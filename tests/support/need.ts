@@ -35,6 +35,7 @@ export function has(feature: string): boolean {
 const PROGRAMS = [
   "attr",
   "bwrap",
+  "chromium",
   "docker-registry",
   "getfattr",
   "mmdebstrap",

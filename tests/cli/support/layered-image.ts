@@ -14,7 +14,7 @@ export const HOSTILE = {
 };
 
 const lines = (count: number, change = "") =>
-  Array.from({ length: count }, (_, i) => (i === 5 && change ? change : `line ${i + 1}`)).join("\n") + "\n";
+  `${Array.from({ length: count }, (_, i) => (i === 5 && change ? change : `line ${i + 1}`)).join("\n")}\n`;
 
 export const LAYERS = [
   archive(
