@@ -31,6 +31,14 @@ export const CONNECTION_FLAGS = {
   }),
 } satisfies Flags;
 
+export const COMPAT_AUTHFILE = {
+  compatAuthFile: string({
+    placeholder: "FILE",
+    group: GROUP,
+    help: "credentials in a file of docker's form, as ~/.docker/config.json",
+  }),
+} satisfies Flags;
+
 export const RETRY_FLAGS = {
   retry: number({ min: 0, max: 100, group: GROUP, help: "new tries after failures that may pass (default 3)" }),
   retryDelay: duration({ group: GROUP, help: "pause before the first of them, doubled each time (default 500ms)" }),

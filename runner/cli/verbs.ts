@@ -23,6 +23,9 @@ export const VERBS: Record<string, VerbEntry> = {
   pull: { summary: "fetch images from a registry", load: () => import("./commands/pull.ts") },
   lock: { summary: "pin images to digests in the project's tsbox.lock", load: () => import("./commands/lock.ts") },
   push: { summary: "give a registry an image", load: () => import("./commands/push.ts") },
+  search: { summary: "look for images in a registry", load: () => import("./commands/search.ts") },
+  login: { summary: "store the credentials for a registry", load: () => import("./commands/login.ts") },
+  logout: { summary: "forget the credentials for a registry", load: () => import("./commands/logout.ts") },
   images: { summary: "list images", load: () => import("./commands/images.ts") },
   history: { summary: "show how an image was made", load: () => import("./commands/history.ts") },
   explore: {
@@ -76,6 +79,7 @@ const HIDDEN: Record<string, VerbEntry> = {
 export const SECTIONS: readonly (readonly [string, readonly string[]])[] = [
   ["Containers", ["run", "exec", "ps", "logs", "stop", "kill", "wait", "rm", "commit", "diff", "export", "inspect"]],
   ["Images", ["pull", "push", "lock", "images", "history", "explore", "tag", "untag", "rmi", "load", "save", "import"]],
+  ["Registries", ["search", "login", "logout"]],
   ["Volumes", under("volume", "create", "ls", "inspect", "exists", "rm", "prune")],
   ["This machine", ["unshare", "doctor", "info", ...under("system", "df", "prune"), "version"]],
 ];
@@ -90,7 +94,7 @@ const GROUPS: Record<string, Record<string, readonly string[]>> = {
     inspect: ["inspect", "--type=container"],
   },
   image: {
-    ...same("diff", "pull", "push", "history", "explore", "tag", "untag", "load", "save", "import"),
+    ...same("diff", "pull", "push", "search", "history", "explore", "tag", "untag", "load", "save", "import"),
     ls: ["images"],
     list: ["images"],
     rm: ["rmi"],

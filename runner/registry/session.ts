@@ -11,7 +11,7 @@ const MAX_ERROR_SIZE = 64 << 10;
 
 export interface SessionRequest {
   method: "GET" | "HEAD" | "POST" | "PATCH" | "PUT";
-  /** Below `/v2/`, or where an earlier answer led. */
+  /** Below `/v2/`, or from the root (`/v1/search`), or where an earlier answer led. */
   target: string | URL;
   headers?: Record<string, string>;
   body?: Body;
@@ -95,7 +95,8 @@ export class Session {
   async #send(request: SessionRequest, authorization: string | undefined): Promise<Answer> {
     const { method, target, headers = {}, body, action } = request;
     const to = (base: URL) => {
-      const url = typeof target === "string" ? new URL(`/v2/${target}`, base) : target;
+      const url =
+        typeof target === "string" ? new URL(target.startsWith("/") ? target : `/v2/${target}`, base) : target;
       // another host learns nothing of who we are
       const own = authorization !== undefined && url.origin === base.origin;
       return { method, url, headers: { ...headers, ...(own && { authorization }) }, body, action };

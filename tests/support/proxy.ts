@@ -1,0 +1,62 @@
+import { request as ask, createServer } from "node:http";
+import { type AddressInfo, connect } from "node:net";
+
+/** An HTTP proxy for one made-up host, which it takes to be this machine. */
+export interface Proxy extends AsyncDisposable {
+  host: string;
+  /** "METHOD TARGET" of every request that it let pass. */
+  requests: string[];
+}
+
+/** With `credentials` ("NAME:PASSWORD") it lets nobody else through. */
+export async function startProxy(name: string, credentials?: string): Promise<Proxy> {
+  const requests: string[] = [];
+  const wanted = credentials && `Basic ${Buffer.from(credentials).toString("base64")}`;
+  const server = createServer((request, response) => {
+    if (wanted !== undefined && request.headers["proxy-authorization"] !== wanted) {
+      response.writeHead(407);
+      response.end();
+      return;
+    }
+    requests.push(`${request.method} ${request.url}`);
+    const { hostname, port, pathname, search } = new URL(request.url ?? "");
+    if (hostname !== name) {
+      response.writeHead(502);
+      response.end();
+      return;
+    }
+    const { "proxy-authorization": _, ...headers } = request.headers;
+    const onward = ask({ host: "127.0.0.1", port, path: pathname + search, method: request.method, headers });
+    onward.on("response", (answer) => {
+      response.writeHead(answer.statusCode ?? 502, answer.headers);
+      answer.pipe(response);
+    });
+    onward.on("error", () => response.destroy());
+    request.pipe(onward);
+  });
+  server.on("connect", (request, socket) => {
+    if (wanted !== undefined && request.headers["proxy-authorization"] !== wanted) {
+      socket.end("HTTP/1.1 407 Proxy Authentication Required\r\n\r\n");
+      return;
+    }
+    requests.push(`CONNECT ${request.url}`);
+    const [host = "", port = ""] = (request.url ?? "").split(":");
+    if (host !== name) return void socket.end("HTTP/1.1 502 Bad Gateway\r\n\r\n");
+    const onward = connect(Number(port), "127.0.0.1", () => {
+      socket.write("HTTP/1.1 200 OK\r\n\r\n");
+      socket.pipe(onward);
+      onward.pipe(socket);
+    });
+    onward.on("error", () => socket.destroy());
+    socket.on("error", () => onward.destroy());
+  });
+  await new Promise<void>((resolve) => server.listen(0, "127.0.0.1", resolve));
+  return {
+    host: `127.0.0.1:${(server.address() as AddressInfo).port}`,
+    requests,
+    async [Symbol.asyncDispose]() {
+      server.closeAllConnections();
+      await new Promise((resolve) => server.close(resolve));
+    },
+  };
+}
