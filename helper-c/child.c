@@ -42,8 +42,6 @@ static void must(int result)
 /* getppid says nothing across a pid namespace; the socket does: its other end is the monitor's. */
 void die_with_parent(const struct run *run)
 {
-    if (!run->foreground)
-        return;
     prctl(PR_SET_PDEATHSIG, SIGKILL, 0, 0, 0);
     struct pollfd peer = {.fd = run->socket, .events = 0};
     if (poll(&peer, 1, 0) == 1 && (peer.revents & POLLHUP))

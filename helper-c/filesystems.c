@@ -202,12 +202,27 @@ static int mount_overlay_with_options(const struct op *op, int target)
     return result;
 }
 
+/* A volatile overlay leaves this mark, so that nobody trusts its files after a crash of the machine. Who
+ * chose it lives with that, and may start the container again. */
+static void forget_volatile(const struct op *op)
+{
+    cleanup_free char *mark = xasprintf("%s/work/incompat/volatile/dirty", op->texts[2]);
+    if (unlink(mark) < 0)
+        return;
+    for (int level = 0; level < 2; level++) {
+        *strrchr(mark, '/') = 0;
+        rmdir(mark);
+    }
+}
+
 /* `run` NULL: the target is a path of the host's, not one in the new root.
  *
  * EINVAL says both "unknown option" and "cannot be combined": the older way is tried then, which costs
  * nothing where mounting fails anyway. */
 static int mount_overlay(struct run *run, const struct op *op, int target)
 {
+    if (op->flags & FLAG_VOLATILE)
+        forget_volatile(op);
     cleanup_fd int context = fsopen("overlay", FSOPEN_CLOEXEC);
     if (context < 0)
         return errno == ENOSYS ? mount_overlay_with_options(op, target)

@@ -5,7 +5,8 @@
  * Theory of operation. Up to three processes take part in `run`:
  *
  *   front      what the user started. With `detach` it forks the monitor, waits until the program
- *              was exec'd, prints a line and leaves; otherwise it is the monitor itself.
+ *              was exec'd, prints a line and leaves, or with `attached` stays as its first client
+ *              (client.c); otherwise it is the monitor itself.
  *   monitor    stays outside: writes id maps, relays output, keeps log, events and exit status.
  *   child      is cloned into the new namespaces (or enters those of `join`), carries out the ops
  *              and execs the program. It talks to the monitor over one socket that closes on exec:
@@ -232,6 +233,13 @@ struct plan {
     const char *announce;
     uint16_t rows, columns;
     struct words on_failure;
+    const char *attach;   /* where the monitor listens for clients */
+    const char *attached; /* detach keys of the front process, which stays as a client; NULL: it leaves */
+    bool attached_input;
+    const char *release_folder, *release_target;
+    const char *restart_policy, *restart_stop;
+    uint64_t restart_count, restart_delay;
+    bool restarted;
     const char *events;
     int events_fd;
     const char *log;
@@ -246,6 +254,10 @@ struct plan {
 
 /* Parse and validate the whole; dies with a message that names the word. Takes `text`. */
 void plan_parse(struct plan *plan, char *text, size_t length);
+/* Settings beyond those of the file; pointers into `words` are kept. */
+void plan_add_settings(struct plan *plan, char **words, size_t count);
+/* Nobody looks at the monitor's own descriptors 0 to 2. */
+bool plan_is_background(const struct plan *plan);
 void plan_free(struct plan *plan);
 const struct op_spec *op_spec_find(const char *name);
 const struct op *plan_find(const struct plan *plan, const char *name);
@@ -254,13 +266,13 @@ const struct op *plan_find(const struct plan *plan, const char *name);
 
 struct run {
     struct plan plan;
+    const char *path; /* of the plan; NULL: it came on a descriptor */
     int socket;       /* the child's end of the socket to the monitor */
     int root;         /* O_PATH of the new root; DESTs resolve below it */
     int empty;        /* an empty read-only directory's mount, for `mask` */
     int score;        /* oom_score_adj, opened while the process still owns its /proc files */
     int init_program; /* a read-only, detached mount of this program, for `init` */
     int stdio[3];     /* what the child gets as 0, 1, 2; -1: as it is */
-    bool foreground;  /* the container must not outlive the monitor */
     uint16_t rows, columns;
     struct sock_filter *filter;
     size_t filter_length;
@@ -406,6 +418,9 @@ struct stream {
     int from, to; /* -1: none, or closed */
     int log;
     const char *name;
+    char letter;   /* attach.c: what its copies and packets begin with; 0: no copies */
+    bool to_client; /* `to` is the owner's socket, which out and err share */
+    bool ending;   /* nothing comes after what is pending */
     bool to_plain; /* `to` is ours and does not block: no care needed */
     bool from_terminal, to_terminal; /* the pty's master, which both directions share */
     bool broken;                     /* nobody reads `to` any more */
@@ -415,8 +430,19 @@ struct stream {
 
 /* Both close what is at its end; stream_read tells if there was anything to read. */
 bool stream_read(struct stream *stream);
+/* Sees what every stream with a letter has read. */
+extern void (*stream_observer)(char letter, const char *data, size_t length);
 void stream_write(struct stream *stream);
 bool stream_pending(const struct stream *stream);
+
+#define CLIENTS_MAX 32
+#define INPUT_MAX 4096
+
+struct client {
+    int fd;
+    bool owner, output;
+    uint32_t lost; /* bytes of output that it has missed */
+};
 
 struct monitor {
     struct run *run;
@@ -434,15 +460,54 @@ struct monitor {
     int status;       /* of wait4, once exited */
     int stopped_by;   /* the signal that ended the monitor, where signals are not passed on */
     int64_t deadline; /* CLOCK_MONOTONIC nanoseconds, 0: none */
+    int64_t started;  /* the same, of the exec */
+    int listener;     /* of attach.c */
+    struct client clients[CLIENTS_MAX];
+    size_t client_count;
     struct stream in, out, err;
 };
 
 /* Until the process has ended and its output is delivered. Dies if set-up fails. */
 void monitor_loop(struct monitor *monitor, void (*executed)(struct monitor *monitor));
 void monitor_kill(struct monitor *monitor);
+void monitor_signal(struct monitor *monitor, int signal);
 void monitor_created(struct monitor *monitor);
 /* Sent to the monitor when its parent dies. */
 #define SIGNAL_PARENT_DIED SIGRTMAX
+
+/*** attach.c, client.c, restart.c ***/
+
+struct pollfd;
+/* Send a packet without waiting: how much of `data`, or -1 and errno. */
+ssize_t packet_send(int fd, char letter, const void *data, size_t length);
+int attach_connect(const char *path);
+void attach_listen(struct monitor *monitor, const char *path);
+void attach_add(struct monitor *monitor, int fd, bool owner);
+int attach_owner(const struct monitor *monitor); /* -1: none */
+/* Output for all but the owner, who gets it through its streams. */
+void attach_copy(struct monitor *monitor, char letter, const char *data, size_t length);
+/* What to poll, at most CLIENTS_MAX + 1; and what to do about it. */
+size_t attach_watch(const struct monitor *monitor, struct pollfd *watched);
+void attach_handle(struct monitor *monitor, const struct pollfd *watched);
+void attach_end(struct monitor *monitor, int code);
+
+#define KEYS_MAX 16
+
+struct client_options {
+    unsigned char keys[KEYS_MAX];
+    size_t key_count;
+    bool input, terminal, signal_proxy;
+    bool guest; /* came later: asks for output */
+};
+
+bool detach_keys_parse(struct client_options *options, const char *text);
+_Noreturn void client_run(int socket, const struct client_options *options);
+int cmd_attach(int argc, char **argv);
+
+bool restart_is_wished(const struct plan *plan);
+bool restart_is_announced(const struct plan *plan);
+/* Returns when the container is not to be started again. */
+void restart_if_wished(struct monitor *monitor, int code);
 
 /* `serve FD PLAN` */
 int cmd_serve(int argc, char **argv);

@@ -8,7 +8,7 @@
 
 /* Whoever started this program may ignore or block signals (Node ignores SIGPIPE), and both survive
  * exec: the container's programs shall find them as usual. */
-static void reset_signals(void)
+static void reset_signals(bool keep_mask)
 {
     sigset_t none;
     /* By the kernel's own call: glibc keeps 32 and 33 for itself, and make leaves them ignored. All
@@ -18,7 +18,8 @@ static void reset_signals(void)
     for (int signal = 1; signal < NSIG; signal++)
         if (signal != SIGKILL && signal != SIGSTOP)
             syscall(SYS_rt_sigaction, signal, by_default, NULL, 8);
-    sigprocmask(SIG_SETMASK, &none, NULL);
+    if (!keep_mask)
+        sigprocmask(SIG_SETMASK, &none, NULL);
 }
 
 /* No descriptor of the caller may reach a container, and 0 to 2 must be something. */
@@ -44,19 +45,20 @@ static const struct {
     const char *name;
     int (*run)(int argc, char **argv);
 } verbs[] = {
-    {"run", cmd_run}, {"check", cmd_check}, {"seccomp", cmd_seccomp}, {"serve", cmd_serve}, {"version", cmd_version},
+    {"run", cmd_run}, {"check", cmd_check}, {"seccomp", cmd_seccomp}, {"serve", cmd_serve}, {"attach", cmd_attach}, {"version", cmd_version},
 };
 
 int main(int argc, char **argv)
 {
     if (argc == 2 && strcmp(argv[0], "init") == 0 && getpid() == 1)
         init_main(argv[1]);
-    reset_signals();
+    /* A monitor that starts its container again does not lose a signal that came meanwhile. */
+    reset_signals(argc > 3 && strcmp(argv[3], "restarted") == 0);
     secure_descriptors();
     for (size_t i = 0; argc > 1 && i < countof(verbs); i++)
         if (strcmp(argv[1], verbs[i].name) == 0)
             return verbs[i].run(argc - 1, argv + 1);
-    static const char usage[] = "Usage: tsbox-helper run PLAN | serve FD PLAN | check | seccomp | version\n";
+    static const char usage[] = "Usage: tsbox-helper run PLAN [SETTING…] | attach SOCKET KEYS | serve FD PLAN | check | seccomp | version\n";
     write_all(STDERR_FILENO, usage, sizeof usage - 1);
     return EXIT_TSBOX;
 }

@@ -27,6 +27,12 @@ void monitor_kill(struct monitor *monitor)
     monitor->killed = true;
 }
 
+void monitor_signal(struct monitor *monitor, int signal)
+{
+    if (monitor->pidfd >= 0 && !monitor->exited)
+        send_signal(monitor, signal);
+}
+
 void monitor_created(struct monitor *monitor)
 {
     event_begin("created");
@@ -34,6 +40,8 @@ void monitor_created(struct monitor *monitor)
     cleanup_free char *start = xasprintf("%llu", (unsigned long long)process_start_time(monitor->pid));
     event_text("startTime", start);
     event_number("monitor", getpid());
+    cleanup_free char *own = xasprintf("%llu", (unsigned long long)process_start_time(getpid()));
+    event_text("monitorStartTime", own);
     event_end();
 }
 
@@ -55,12 +63,17 @@ static void take_terminal(struct monitor *monitor, int master)
     const struct plan *plan = &monitor->run->plan;
     monitor->master = master;
     fcntl(master, F_SETFL, O_RDWR | O_NONBLOCK);
+    int owner = attach_owner(monitor);
+    bool background = plan_is_background(plan);
     monitor->out = (struct stream){
-        .from = master, .to = plan->detach ? -1 : STDOUT_FILENO, .log = monitor->log, .name = "stdout", .from_terminal = true};
-    if (!plan->stdin_open || plan->detach)
+        .from = master, .to = background ? owner : STDOUT_FILENO, .to_client = owner >= 0, .letter = 'o',
+        .log = monitor->log, .name = "stdout", .from_terminal = true};
+    if (!plan->stdin_open)
         return;
-    monitor->in = (struct stream){.from = STDIN_FILENO, .to = master, .log = -1, .to_plain = true, .to_terminal = true};
-    terminal_make_raw();
+    monitor->in = (struct stream){
+        .from = background ? -1 : STDIN_FILENO, .to = master, .log = -1, .to_plain = true, .to_terminal = true};
+    if (!background)
+        terminal_make_raw();
 }
 
 static bool ends_with_exec(const struct plan *plan)
@@ -159,7 +172,7 @@ static void handle_signals(struct monitor *monitor)
             monitor->out.from = monitor->err.from = -1;
             monitor->out.start = monitor->out.end = monitor->err.start = monitor->err.end = 0;
         } else if (monitor->run->plan.signal_proxy) {
-            send_signal(monitor, signal);
+            monitor_signal(monitor, signal);
         } else if (ends_process(signal)) {
             monitor->stopped_by = signal;
             monitor_kill(monitor);
@@ -206,7 +219,9 @@ static bool can_read(const struct stream *stream)
 static void watch(const struct stream *stream, bool readable, struct pollfd *from, struct pollfd *to)
 {
     *from = (struct pollfd){.fd = readable && can_read(stream) ? stream->from : -1, .events = POLLIN};
-    *to = (struct pollfd){.fd = stream_pending(stream) || (stream->to > STDERR_FILENO && !stream->to_terminal) ? stream->to : -1,
+    *to = (struct pollfd){.fd = stream_pending(stream) || (stream->to > STDERR_FILENO && !stream->to_terminal && !stream->to_client)
+                                ? stream->to
+                                : -1,
                           .events = stream_pending(stream) ? POLLOUT : 0};
 }
 
@@ -214,7 +229,7 @@ static void handle_stream(struct stream *stream, const struct pollfd *from, cons
 {
     if (to->revents && stream_pending(stream))
         stream_write(stream);
-    else if (to->revents & POLLERR)
+    else if (to->revents & POLLERR && !stream->to_client)
         stream->from = stream->to = -1;
     else if (from->revents)
         stream_read(stream);
@@ -240,7 +255,7 @@ static void hang_up_if_broken(struct monitor *monitor)
 
 void monitor_loop(struct monitor *monitor, void (*executed)(struct monitor *monitor))
 {
-    enum { SOCKET, PIDFD, SIGNALS, CONTROL, IN_FROM, IN_TO, OUT_FROM, OUT_TO, ERR_FROM, ERR_TO, COUNT };
+    enum { SOCKET, PIDFD, SIGNALS, CONTROL, IN_FROM, IN_TO, OUT_FROM, OUT_TO, ERR_FROM, ERR_TO, CLIENTS, COUNT = CLIENTS + CLIENTS_MAX + 1 };
     int control = monitor->run->plan.control_fd;
     for (;;) {
         struct pollfd watched[COUNT] = {
@@ -252,7 +267,8 @@ void monitor_loop(struct monitor *monitor, void (*executed)(struct monitor *moni
         watch(&monitor->in, !monitor->exited && monitor->executed, &watched[IN_FROM], &watched[IN_TO]);
         watch(&monitor->out, true, &watched[OUT_FROM], &watched[OUT_TO]);
         watch(&monitor->err, true, &watched[ERR_FROM], &watched[ERR_TO]);
-        if (poll(watched, COUNT, milliseconds_left(monitor)) < 0 && errno != EINTR)
+        size_t clients = attach_watch(monitor, &watched[CLIENTS]);
+        if (poll(watched, CLIENTS + clients, milliseconds_left(monitor)) < 0 && errno != EINTR)
             die(errno, NULL, "Cannot wait for events");
 
         /* The socket before the pidfd: a program that ends at once was executed before it ended. */
@@ -273,6 +289,7 @@ void monitor_loop(struct monitor *monitor, void (*executed)(struct monitor *moni
         handle_stream(&monitor->in, &watched[IN_FROM], &watched[IN_TO]);
         handle_stream(&monitor->out, &watched[OUT_FROM], &watched[OUT_TO]);
         handle_stream(&monitor->err, &watched[ERR_FROM], &watched[ERR_TO]);
+        attach_handle(monitor, &watched[CLIENTS]);
         hang_up_if_broken(monitor);
         if (milliseconds_left(monitor) == 0) {
             monitor->timed_out = true;

@@ -309,6 +309,34 @@ static void add_cleanup(struct plan *plan, const struct op *values)
     cleanup->list[cleanup->count++] = (char *)values->texts[0];
 }
 
+static void set_release(struct plan *plan, const struct op *values)
+{
+    plan->release_folder = values->texts[0];
+    plan->release_target = values->texts[1];
+}
+
+static void set_attached(struct plan *plan, const struct op *values)
+{
+    struct client_options parsed;
+    if (!detach_keys_parse(&parsed, values->texts[0]))
+        refuse("attached", values->texts[0], "has keys that are none:");
+    plan->attached = values->texts[0];
+    plan->attached_input = strcmp(values->texts[1], "stdin") == 0;
+}
+
+static void set_restart(struct plan *plan, const struct op *values)
+{
+    plan->restart_policy = values->texts[0];
+    plan->restart_stop = values->texts[1];
+}
+
+static void set_restarted(struct plan *plan, const struct op *values)
+{
+    plan->restarted = true;
+    plan->restart_count = values->numbers[0];
+    plan->restart_delay = values->numbers[1];
+}
+
 static void set_on_failure(struct plan *plan, const struct op *values)
 {
     plan->on_failure = values->words;
@@ -323,6 +351,7 @@ TEXT_SETTER(hostname)
 TEXT_SETTER(domainname)
 TEXT_SETTER(announce)
 TEXT_SETTER(events)
+TEXT_SETTER(attach)
 TEXT_SETTER(log)
 TEXT_SETTER(lock)
 
@@ -353,6 +382,11 @@ static const struct setting_spec setting_specs[] = {
     {{"announce", "t", 0, NULL}, set_announce},
     {{"terminal-size", "nn", 0, NULL}, set_terminal_size},
     {{"on-failure", "*", 0, NULL}, set_on_failure},
+    {{"attach", "p", 0, NULL}, set_attach},
+    {{"attached", "tt", 0, NULL}, set_attached},
+    {{"release", "pt", 0, NULL}, set_release},
+    {{"restart", "pp", 0, NULL}, set_restart},
+    {{"restarted", "nn", 0, NULL}, set_restarted},
     {{"events", "p", 0, NULL}, set_events},
     {{"events-fd", "n", 0, NULL}, set_events_fd},
     {{"log", "p", 0, NULL}, set_log},
@@ -516,6 +550,26 @@ void plan_parse(struct plan *plan, char *text, size_t length)
         plan->ops[plan->op_count++] = values;
     }
     check_plan(plan);
+}
+
+void plan_add_settings(struct plan *plan, char **words, size_t count)
+{
+    struct reader reader = {.words = words, .count = count};
+    while (reader.next < reader.count) {
+        const char *name = next_word(&reader, "the command line");
+        const struct setting_spec *setting = setting_find(name);
+        if (!setting)
+            refuse("the command line", name, "has an unknown setting");
+        struct op values = {.spec = &setting->spec};
+        read_operands(&reader, &values);
+        setting->set(plan, &values);
+    }
+    check_plan(plan);
+}
+
+bool plan_is_background(const struct plan *plan)
+{
+    return plan->detach || plan->restarted;
 }
 
 void plan_free(struct plan *plan)

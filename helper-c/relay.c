@@ -14,6 +14,8 @@
 
 #define CHUNK_SAFE 4096
 
+void (*stream_observer)(char letter, const char *data, size_t length);
+
 bool stream_pending(const struct stream *stream)
 {
     return stream->start < stream->end;
@@ -36,7 +38,7 @@ static void finish(struct stream *stream)
     if (!stream->from_terminal)
         close_end(&stream->from);
     stream->from = -1;
-    if (!stream->to_terminal)
+    if (!stream->to_terminal && !stream->to_client)
         close_end(&stream->to);
     stream->to = -1;
     free(stream->data);
@@ -58,6 +60,8 @@ bool stream_read(struct stream *stream)
     }
     if (stream->log >= 0)
         log_write(stream->log, stream->name, stream->data, (size_t)count);
+    if (stream->letter && stream_observer)
+        stream_observer(stream->letter, stream->data, (size_t)count);
     if (stream->to >= 0) {
         stream->start = 0;
         stream->end = (size_t)count;
@@ -68,6 +72,8 @@ bool stream_read(struct stream *stream)
 
 static ssize_t write_without_blocking(struct stream *stream, const void *data, size_t length)
 {
+    if (stream->to_client)
+        return packet_send(stream->to, stream->letter, data, length);
     if (stream->to_plain)
         return write(stream->to, data, length);
     struct iovec piece = {.iov_base = (void *)data, .iov_len = length};
@@ -79,15 +85,28 @@ static ssize_t write_without_blocking(struct stream *stream, const void *data, s
 
 void stream_write(struct stream *stream)
 {
+    if (!stream_pending(stream)) {
+        if (stream->ending)
+            finish(stream);
+        return;
+    }
     ssize_t count =
         write_without_blocking(stream, stream->data + stream->start, stream->end - stream->start);
     if (count < 0 && (errno == EAGAIN || errno == EINTR))
         return;
     /* Nobody reads any more: pass that on, the program gets SIGPIPE as it would without a container. */
+    if (count < 0 && stream->to_client) {
+        /* attach.c sees the owner's end, and what it means. */
+        stream->to = -1;
+        stream->start = stream->end = 0;
+        return;
+    }
     if (count < 0) {
         finish(stream);
         stream->broken = true;
         return;
     }
     stream->start += (size_t)count;
+    if (!stream_pending(stream) && stream->ending)
+        finish(stream);
 }

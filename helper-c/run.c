@@ -4,6 +4,7 @@
  */
 #include "helper.h"
 
+#include <dirent.h>
 #include <sched.h>
 #include <stdio.h>
 #include <stdlib.h>
@@ -24,6 +25,7 @@ static struct monitor monitor = {
     .signals = -1,
     .user_namespace = -1,
     .log = -1,
+    .listener = -1,
     .master = -1,
     .status_pipe = -1,
     .in = {.from = -1, .to = -1, .log = -1},
@@ -34,9 +36,9 @@ static struct monitor monitor = {
 int cmd_run(int argc, char **argv)
 {
     struct run run = RUN_INITIALIZER;
-    bool once = argc == 3 && strcmp(argv[2], "once") == 0;
-    if (argc != 2 && !once)
-        die(0, NULL, "Cannot run: usage: tsbox-helper run PLAN [once]");
+    bool once = argc > 2 && strcmp(argv[2], "once") == 0;
+    if (argc < 2)
+        die(0, NULL, "Cannot run: usage: tsbox-helper run PLAN [once] [SETTING…]");
     bool piped = strcmp(argv[1], "-") == 0;
     int fd = piped ? 3 : xopen(argv[1], O_RDONLY, 0);
     size_t length;
@@ -47,6 +49,8 @@ int cmd_run(int argc, char **argv)
     if (once && !piped)
         unlink(argv[1]);
     plan_parse(&run.plan, text, length);
+    plan_add_settings(&run.plan, argv + 2 + once, (size_t)argc - 2 - once);
+    run.path = piped || once ? NULL : argv[1];
     run_plan(&run);
 }
 
@@ -74,10 +78,29 @@ _Noreturn static void explain_failure(const struct plan *plan, const struct fail
     _exit(failure->exit_code);
 }
 
+/* The links in a folder that lead to `target`: a container's names, of which it may have got another. */
+static void release_names(const char *folder, const char *target)
+{
+    DIR *names = opendir(folder);
+    struct dirent *name;
+    char found[256];
+    while (names && (name = readdir(names))) {
+        ssize_t length = readlinkat(dirfd(names), name->d_name, found, sizeof found);
+        if (length == (ssize_t)strlen(target) && memcmp(found, target, (size_t)length) == 0)
+            unlinkat(dirfd(names), name->d_name, 0);
+    }
+    if (names)
+        closedir(names);
+}
+
 /* The files that go belong to the container's ids, and overlay's work directory to its root alone:
  * only a process of the same user namespace can remove them. */
 static void remove_leftovers(const struct plan *plan)
 {
+    if (restart_is_announced(plan))
+        return;
+    if (plan->release_folder)
+        release_names(plan->release_folder, plan->release_target);
     if (plan->cleanup.count == 0)
         return;
     pid_t pid = fork();
@@ -126,6 +149,11 @@ _Noreturn static void set_up_failed(void)
     event_text("message", outcome.failure.message);
     event_number("exitCode", outcome.failure.exit_code);
     event_end();
+    if (plan->restarted) {
+        attach_end(&monitor, outcome.failure.exit_code);
+        restart_if_wished(&monitor, outcome.failure.exit_code);
+        _exit(outcome.failure.exit_code);
+    }
     if (monitor.status_pipe < 0)
         explain_failure(plan, &outcome.failure, event_line());
     outcome.event_length = strlen(event_line());
@@ -136,8 +164,8 @@ _Noreturn static void set_up_failed(void)
 
 /*** Detach ***/
 
-/* The front process: wait for what becomes of the program. */
-_Noreturn static void wait_for_outcome(const struct plan *plan, int pipe)
+/* The front process: wait for what becomes of the program, and stay beside it if it was asked to. */
+_Noreturn static void wait_for_outcome(const struct plan *plan, int pipe, int socket)
 {
     struct outcome outcome;
     if (read_exact(pipe, &outcome, sizeof outcome) != (ssize_t)sizeof outcome)
@@ -147,7 +175,15 @@ _Noreturn static void wait_for_outcome(const struct plan *plan, int pipe)
             cleanup_free char *line = xasprintf("%s\n", plan->announce);
             write_all(STDOUT_FILENO, line, strlen(line));
         }
-        _exit(0);
+        if (socket < 0)
+            _exit(0);
+        static struct client_options options;
+        options.input = plan->stdin_open && plan->attached_input;
+        options.terminal = plan->stdio == STDIO_TERMINAL;
+        options.signal_proxy = plan->signal_proxy;
+        if (options.terminal)
+            detach_keys_parse(&options, plan->attached);
+        client_run(socket, &options);
     }
     char *event = xcalloc(outcome.event_length + 1, 1);
     read_exact(pipe, event, outcome.event_length);
@@ -157,7 +193,7 @@ _Noreturn static void wait_for_outcome(const struct plan *plan, int pipe)
 static bool is_kept(const struct plan *plan, const struct run *run, int fd)
 {
     return fd == plan->events_fd || fd == plan->control_fd || fd == monitor.status_pipe || fd == run->stdio[0] ||
-           fd == run->stdio[1] || fd == run->stdio[2];
+           fd == run->stdio[1] || fd == run->stdio[2] || fd == attach_owner(&monitor);
 }
 
 /* Whatever the caller had open is not the monitor's, and may be a pipe that somebody waits on. */
@@ -165,7 +201,8 @@ static void close_others(const struct run *run)
 {
     int last = STDERR_FILENO;
     const struct plan *plan = &run->plan;
-    const int kept[] = {plan->events_fd, plan->control_fd, monitor.status_pipe, run->stdio[0], run->stdio[1], run->stdio[2]};
+    const int kept[] = {plan->events_fd, plan->control_fd, monitor.status_pipe, run->stdio[0], run->stdio[1], run->stdio[2],
+                        attach_owner(&monitor)};
     for (size_t i = 0; i < countof(kept); i++)
         last = kept[i] > last ? kept[i] : last;
     for (int fd = STDERR_FILENO + 1; fd < last; fd++)
@@ -187,14 +224,26 @@ static void detach(struct run *run)
     int ends[2];
     if (pipe2(ends, O_CLOEXEC) < 0)
         die(errno, NULL, "Cannot make a pipe");
+    int sockets[2] = {-1, -1};
+    if (run->plan.attached && socketpair(AF_UNIX, SOCK_SEQPACKET | SOCK_CLOEXEC, 0, sockets) < 0)
+        die(errno, NULL, "Cannot make a socket");
+    terminal_size(&run->plan.rows, &run->plan.columns);
     pid_t pid = fork();
     if (pid < 0)
         die(errno, NULL, "Cannot start the monitor");
     if (pid > 0) {
         close(ends[1]);
-        wait_for_outcome(&run->plan, ends[0]);
+        if (sockets[1] >= 0)
+            close(sockets[1]);
+        if (run->plan.die_with_parent)
+            prctl(PR_SET_PDEATHSIG, SIGKILL, 0, 0, 0);
+        wait_for_outcome(&run->plan, ends[0], sockets[0]);
     }
     close(ends[0]);
+    if (sockets[0] >= 0) {
+        close(sockets[0]);
+        attach_add(&monitor, sockets[1], true);
+    }
     monitor.status_pipe = ends[1];
     setsid();
     if (run->plan.stdio == STDIO_INHERIT)
@@ -221,6 +270,12 @@ static void open_events(const struct plan *plan)
     }
     event_begin("hello");
     event_number("version", PLAN_VERSION);
+    /* Pids mean nothing after a reboot. */
+    cleanup_free char *boot = plan->events ? read_file("/proc/sys/kernel/random/boot_id", NULL) : NULL;
+    if (boot) {
+        boot[strcspn(boot, "\n")] = 0;
+        event_text("boot", boot);
+    }
     event_end();
 }
 
@@ -270,14 +325,19 @@ static void prepare_stdio(struct run *run)
         make_stream(&monitor.out, &run->stdio[1], STDOUT_FILENO, "stdout");
         make_stream(&monitor.err, &run->stdio[2], STDERR_FILENO, "stderr");
         /* Nobody writes to a detached program, but it asked for an input that does not end. */
-        if (plan->detach)
-            monitor.in.from = monitor.out.to = monitor.err.to = -1;
+        if (plan_is_background(plan)) {
+            monitor.in.from = -1;
+            monitor.out.to = monitor.err.to = attach_owner(&monitor);
+            monitor.out.to_client = monitor.err.to_client = attach_owner(&monitor) >= 0;
+        }
+        monitor.out.letter = 'o';
+        monitor.err.letter = 'e';
         monitor.out.log = monitor.err.log = monitor.log;
         break;
     case STDIO_TERMINAL:
         run->rows = plan->rows;
         run->columns = plan->columns;
-        if (!plan->detach)
+        if (!plan_is_background(plan))
             terminal_size(&run->rows, &run->columns);
         break;
     }
@@ -367,6 +427,7 @@ static void executed(struct monitor *self)
     cleanup_free char *start = xasprintf("%llu", (unsigned long long)process_start_time(self->pid));
     event_text("startTime", start);
     event_end();
+    self->started = now_nanoseconds(CLOCK_MONOTONIC);
     if (plan->timeout)
         self->deadline = now_nanoseconds(CLOCK_MONOTONIC) + (int64_t)plan->timeout * 1000000;
     if (self->status_pipe >= 0) {
@@ -377,11 +438,26 @@ static void executed(struct monitor *self)
     }
 }
 
+static void copy_output(char letter, const char *data, size_t length)
+{
+    if (monitor.client_count)
+        attach_copy(&monitor, letter, data, length);
+}
+
+static int exit_code(void)
+{
+    int status = monitor.status;
+    if (monitor.stopped_by)
+        return EXIT_SIGNALLED + monitor.stopped_by;
+    if (monitor.killed && !monitor.pid)
+        return EXIT_SIGNALLED + SIGKILL;
+    return WIFSIGNALED(status) ? EXIT_SIGNALLED + WTERMSIG(status) : WEXITSTATUS(status);
+}
+
 void run_plan(struct run *run)
 {
     struct plan *plan = &run->plan;
     monitor.run = run;
-    run->foreground = !plan->detach;
     failure_sink = set_up_failed;
     if (plan->detach)
         detach(run);
@@ -389,22 +465,29 @@ void run_plan(struct run *run)
     prepare_signals();
     if (plan->die_with_parent && !plan->detach)
         prctl(PR_SET_PDEATHSIG, SIGNAL_PARENT_DIED, 0, 0, 0);
+    take_lock(plan->lock); /* first: events of a second monitor would confuse those of the first */
     open_events(plan);
-    take_lock(plan->lock);
     if (plan->log)
         monitor.log = xopen(plan->log, O_WRONLY | O_APPEND | O_CREAT, 0600);
+    if (plan->attach)
+        attach_listen(&monitor, plan->attach);
+    stream_observer = copy_output;
     prepare_stdio(run);
     start_child(run);
     monitor_loop(&monitor, executed);
 
-    int status = monitor.status, signal = WIFSIGNALED(status) ? WTERMSIG(status) : 0;
+    int code = exit_code();
     terminal_restore();
     if (monitor.starter > 0)
         waitpid(monitor.starter, NULL, 0);
+    if (monitor.listener >= 0)
+        unlink(plan->attach);
+    if (!monitor.stopped_by && run->path) {
+        if (restart_is_wished(plan))
+            attach_end(&monitor, code);
+        restart_if_wished(&monitor, code);
+    }
     remove_leftovers(plan);
-    if (monitor.stopped_by)
-        _exit(EXIT_SIGNALLED + monitor.stopped_by);
-    if (monitor.killed && !monitor.pid)
-        _exit(EXIT_SIGNALLED + SIGKILL);
-    _exit(signal ? EXIT_SIGNALLED + signal : WEXITSTATUS(status));
+    attach_end(&monitor, code);
+    _exit(code);
 }

@@ -30,6 +30,7 @@ export function readRun(parsed: Parsed<typeof RUN_FLAGS>, around: Surroundings):
   const { flags } = parsed;
   refuseTogether(parsed, "rootfs", "pull");
   refuseTogether(parsed, "rootfs", "platform");
+  if (flags.rm && flags.restart) refuseTogether(parsed, "rm", "restart");
   if (flags.replace && flags.name === undefined) {
     throw new UsageError("Cannot use --replace without --name: there is nothing to replace");
   }
@@ -62,6 +63,7 @@ export function readRun(parsed: Parsed<typeof RUN_FLAGS>, around: Surroundings):
     ...present("userns", flags.userns),
     ...present("platform", flags.platform),
     connection: readConnection(parsed, around.cwd),
+    ...present("restart", flags.restart || undefined),
     // podman: no time is no limit.
     ...present("timeout", flags.timeout || undefined),
     ...present("cidfile", flags.cidfile === undefined ? undefined : resolve(around.cwd, flags.cidfile)),
@@ -102,6 +104,7 @@ function readProcess(flags: FlagValues<typeof PROCESS_FLAGS>, around: Surroundin
     detach: flags.detach,
     interactive: flags.interactive,
     tty: flags.tty,
+    ...present("detachKeys", flags.detachKeys),
     env: [...fromFiles, ...env],
     unsetEnv,
     ...present("user", flags.user),

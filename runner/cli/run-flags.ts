@@ -3,8 +3,10 @@
 import { boolean, bytes, choice, duration, type Flags, list, string, value } from "./flags.ts";
 import { LOCK_FLAGS } from "./lock-flags.ts";
 import { parseCapabilities } from "./options/capability.ts";
+import { parseDetachKeys } from "./options/detach-keys.ts";
 import { parseNetwork } from "./options/network.ts";
 import { parsePlatform } from "./options/platform.ts";
+import { parseRestart } from "./options/restart.ts";
 import { parseSignal } from "./options/signal.ts";
 import { parseStopTimeout } from "./options/stop-timeout.ts";
 import { parseTmpfs } from "./options/tmpfs.ts";
@@ -23,6 +25,10 @@ export const PROCESS_FLAGS = {
   detach: boolean({ short: "d", help: "run in the background and print the container's id" }),
   interactive: boolean({ short: "i", help: "keep standard input open" }),
   tty: boolean({ short: "t", help: "give the program a terminal" }),
+  detachKeys: value(parseDetachKeys, {
+    placeholder: "KEYS",
+    help: 'keys that leave a terminal and let the program go on (default "ctrl-p,ctrl-q"; "" for none)',
+  }),
   env: list({
     short: "e",
     placeholder: "NAME[=VALUE]",
@@ -124,6 +130,11 @@ export const RUN_FLAGS = {
     help: "write the container's id to this file, which must not exist",
   }),
   timeout: duration({ group: LIFE, help: "end the program by SIGKILL after this time, as 30, 90s or 5m" }),
+  restart: value(parseRestart, {
+    placeholder: "POLICY",
+    group: LIFE,
+    help: "start it again when it has ended: no (default), on-failure[:N], always or unless-stopped",
+  }),
   stopSignal: value(parseSignal, {
     placeholder: "SIGNAL",
     group: LIFE,
@@ -135,6 +146,10 @@ export const RUN_FLAGS = {
     help: 'time that "tsbox stop" waits before SIGKILL (default 10)',
   }),
 } satisfies Flags;
+
+/** `create` starts nothing. */
+const { detach: _detach, detachKeys: _detachKeys, ...created } = RUN_FLAGS;
+export const CREATE_FLAGS = created satisfies Flags;
 
 export const EXEC_FLAGS = {
   ...PROCESS_FLAGS,

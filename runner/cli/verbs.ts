@@ -9,12 +9,17 @@ export interface VerbEntry {
 
 export const VERBS: Record<string, VerbEntry> = {
   run: { summary: "run a program in a new container", load: () => import("./commands/run.ts") },
+  create: { summary: "make a container without starting it", load: () => import("./commands/create.ts") },
+  start: { summary: "start containers that were made or have ended", load: () => import("./commands/start.ts") },
+  restart: { summary: "stop containers and start them again", load: () => import("./commands/restart.ts") },
+  attach: { summary: "look at and type into a running container", load: () => import("./commands/attach.ts") },
   exec: { summary: "run a program in a running container", load: () => import("./commands/exec.ts") },
   ps: { summary: "list containers", load: () => import("./commands/ps.ts") },
   logs: { summary: "show what a container printed", load: () => import("./commands/logs.ts") },
   stop: { summary: "ask containers to end, then end them", load: () => import("./commands/stop.ts") },
   kill: { summary: "send a signal to containers", load: () => import("./commands/kill.ts") },
   wait: { summary: "wait until containers end and show their exit codes", load: () => import("./commands/wait.ts") },
+  rename: { summary: "give a container another name", load: () => import("./commands/rename.ts") },
   rm: { summary: "remove containers", load: () => import("./commands/rm.ts") },
   commit: { summary: "make an image of a container's changes", load: () => import("./commands/commit.ts") },
   diff: { summary: "list what a container changed", load: () => import("./commands/diff.ts") },
@@ -75,9 +80,12 @@ const HIDDEN: Record<string, VerbEntry> = {
   "container exists": { summary: "", load: () => import("./commands/container-exists.ts") },
 };
 
+/** What a container's life is made of, in the order of `tsbox --help`; each is also a verb of `tsbox container`. */
+const LIFE = "run create start restart attach exec ps logs stop kill wait rename rm".split(" ");
+
 /** The order of `tsbox --help`. */
 export const SECTIONS: readonly (readonly [string, readonly string[]])[] = [
-  ["Containers", ["run", "exec", "ps", "logs", "stop", "kill", "wait", "rm", "commit", "diff", "export", "inspect"]],
+  ["Containers", [...LIFE, "commit", "diff", "export", "inspect"]],
   ["Images", ["pull", "push", "lock", "images", "history", "explore", "tag", "untag", "rmi", "load", "save", "import"]],
   ["Registries", ["search", "login", "logout"]],
   ["Volumes", under("volume", "create", "ls", "inspect", "exists", "rm", "prune")],
@@ -87,7 +95,7 @@ export const SECTIONS: readonly (readonly [string, readonly string[]])[] = [
 /** `container ls` and the like: the verb and the flags it implies. */
 const GROUPS: Record<string, Record<string, readonly string[]>> = {
   container: {
-    ...same("run", "exec", "ps", "logs", "stop", "kill", "wait", "rm", "commit", "diff", "export"),
+    ...same(...LIFE, "commit", "diff", "export"),
     ls: ["ps"],
     list: ["ps"],
     ...group("container", "exists", "prune"),

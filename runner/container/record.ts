@@ -55,6 +55,10 @@ export interface ContainerRecord {
   config: object;
 }
 
+/** Files of a container's folder that the monitor reads: `always`, `on-failure 3`; and the mark of a stop on purpose. */
+export const RESTART_POLICY = "restart";
+export const STOP_MARK = "stop";
+
 /** The folders and files of containers in the store: one folder each, and one symbolic link a name. */
 export class ContainerFiles {
   readonly #containers: string;
@@ -71,12 +75,18 @@ export class ContainerFiles {
 
   /** Makes the folder and takes the name; two processes can't take the same one. */
   create(id: string, name: string): string {
+    this.#take(id, name, "create container");
+    mkdirSync(this.dir(id), { recursive: true, mode: 0o711 });
+    return this.dir(id);
+  }
+
+  #take(id: string, name: string, action: string): void {
     mkdirSync(this.#names, { recursive: true, mode: 0o700 });
     const link = join(this.#names, name);
     for (;;) {
       try {
         symlinkSync(id, link);
-        break;
+        return;
       } catch (error) {
         if ((error as NodeJS.ErrnoException).code !== "EEXIST") throw error;
         const holder = this.#holder(name);
@@ -85,14 +95,12 @@ export class ContainerFiles {
           this.#unlinkName(name);
           continue;
         }
-        throw new TsboxError(`Cannot create container "${name}": the name is taken by ${holder.slice(0, 12)}`, {
+        throw new TsboxError(`Cannot ${action} "${name}": the name is taken by ${holder.slice(0, 12)}`, {
           code: "NAME_TAKEN",
           hint: `use another --name, --replace, or "tsbox rm ${name}"`,
         });
       }
     }
-    mkdirSync(this.dir(id), { recursive: true, mode: 0o711 });
-    return this.dir(id);
   }
 
   write(record: ContainerRecord): void {
@@ -119,6 +127,15 @@ export class ContainerFiles {
 
   all(): ContainerRecord[] {
     return this.ids().flatMap((id) => this.read(id) ?? []);
+  }
+
+  /** Gives the container another name; the record follows the link, which decides. */
+  rename(record: ContainerRecord, name: string): ContainerRecord {
+    this.#take(record.id, name, "rename container to");
+    const renamed = { ...record, name };
+    this.write(renamed);
+    this.releaseName(record);
+    return renamed;
   }
 
   /** By name, id, or the unique start of an id. */

@@ -1,7 +1,7 @@
 import type { HelperEvent } from "../plan/types.ts";
 
-/** Docker's words; `dead` is not used. */
-export type Status = "created" | "running" | "exited";
+/** Docker's words; `dead` and `removing` are never seen: what cannot be removed stays what it was. */
+export type Status = "created" | "running" | "paused" | "restarting" | "exited";
 
 export interface ContainerState {
   status: Status;
@@ -9,15 +9,25 @@ export interface ContainerState {
   pid: number;
   startTime: string;
   monitor: number;
+  monitorStartTime: string;
+  /** The boot that these pids belong to. */
+  boot: string;
   exitCode: number;
   /** Why it ended: `exit`, `signal`, `timeout`, `failed` (never started), `lost` (its monitor was killed or the machine went down). */
-  reason: "" | "exit" | "signal" | "timeout" | "failed" | "lost";
+  reason: "" | "exit" | "signal" | "timeout" | "oom" | "failed" | "lost";
   signal: number;
   error: string;
+  /** How often the policy has started it again. */
+  restarts: number;
   /** RFC 3339 with nanoseconds, or Docker's zero time. */
   startedAt: string;
   finishedAt: string;
 }
+
+/** Lines that the runner adds to the events of the helper. */
+export type RunnerEvent = { time: string } & ({ event: "paused" } | { event: "unpaused" } | { event: "start" });
+
+export type ContainerEvent = HelperEvent | RunnerEvent;
 
 export const ZERO_TIME = "0001-01-01T00:00:00Z";
 
@@ -26,26 +36,49 @@ const CREATED: ContainerState = {
   pid: 0,
   startTime: "",
   monitor: 0,
+  monitorStartTime: "",
+  boot: "",
   exitCode: 0,
   reason: "",
   signal: 0,
   error: "",
+  restarts: 0,
   startedAt: ZERO_TIME,
   finishedAt: ZERO_TIME,
 };
 
-/** What each event makes of a state; events that say nothing of the state are not listed. */
-const TRANSITIONS: {
-  [K in HelperEvent["event"]]?: (state: ContainerState, event: Extract<HelperEvent, { event: K }>) => ContainerState;
-} = {
-  created: (_, event) => ({ ...CREATED, monitor: event.monitor }),
+type Transition<E> = (state: ContainerState, event: E) => ContainerState;
+
+/**
+ * The state machine: what each event makes of a state. Events that say nothing of the state are not listed.
+ *
+ *     created ──exec──▶ running ◀──unpaused── paused
+ *        ▲                │  └─────paused──────▲
+ *      failed           exited ──▶ exited ──start, exec──▶ running
+ *                         └─restarting─▶ restarting ──exec──▶ running
+ */
+const TRANSITIONS: { [K in ContainerEvent["event"]]?: Transition<Extract<ContainerEvent, { event: K }>> } = {
+  // a user's start counts its restarts anew
+  start: (state) => ({ ...state, restarts: 0 }),
+  hello: (state, event) => ({ ...state, boot: event.boot ?? "" }),
+  created: (state, event) => ({
+    ...state,
+    monitor: event.monitor,
+    monitorStartTime: event.monitorStartTime ?? "",
+    error: "",
+  }),
   exec: (state, event) => ({
     ...state,
     status: "running",
     pid: event.pid,
     startTime: event.startTime,
+    exitCode: 0,
+    signal: 0,
+    reason: "",
     startedAt: rfc3339(event.time),
   }),
+  paused: (state) => (state.status === "running" ? { ...state, status: "paused" } : state),
+  unpaused: (state) => (state.status === "paused" ? { ...state, status: "running" } : state),
   exited: (state, event) => ({
     ...state,
     status: "exited",
@@ -55,9 +88,11 @@ const TRANSITIONS: {
     reason: event.reason,
     finishedAt: rfc3339(event.time),
   }),
+  restarting: (state, event) => ({ ...state, status: "restarting", restarts: event.count }),
   failed: (state, event) => ({
     ...state,
-    status: "created",
+    status: state.startedAt === ZERO_TIME ? "created" : "exited",
+    pid: 0,
     exitCode: event.exitCode,
     reason: "failed",
     error: event.message,
@@ -65,20 +100,31 @@ const TRANSITIONS: {
   }),
 };
 
+/** What the states are checked against: a pid with its start time, in the boot that it was noted in. */
+export type IsAlive = (pid: number, startTime: string, boot: string) => boolean;
+
 /**
  * The state is a fold over the events, checked against the world: a process that is said to run but is not there any more was lost (its monitor was
- * killed, or the machine rebooted). `alive` tells whether a pid with a start time is there in this boot.
+ * killed, or the machine rebooted), and nobody is left to start again what waits for that.
  */
-export function foldState(events: HelperEvent[], alive: (pid: number, startTime: string) => boolean): ContainerState {
+export function foldState(events: ContainerEvent[], alive: IsAlive): ContainerState {
   let state = CREATED;
   for (const event of events) {
-    const transition = TRANSITIONS[event.event] as ((s: ContainerState, e: HelperEvent) => ContainerState) | undefined;
+    const transition = TRANSITIONS[event.event] as Transition<ContainerEvent> | undefined;
     if (transition) state = transition(state, event);
   }
-  if (state.status === "running" && !alive(state.pid, state.startTime)) {
+  if (isUp(state) && !alive(state.pid, state.startTime, state.boot)) {
     return { ...state, status: "exited", pid: 0, exitCode: 137, reason: "lost" };
   }
+  if (state.status === "restarting" && !alive(state.monitor, state.monitorStartTime, state.boot)) {
+    return { ...state, status: "exited", pid: 0 };
+  }
   return state;
+}
+
+/** Whether its processes are there, moving or not. */
+export function isUp(state: Pick<ContainerState, "status">): boolean {
+  return state.status === "running" || state.status === "paused";
 }
 
 /** Nanoseconds since 1970 as RFC 3339 in UTC. */

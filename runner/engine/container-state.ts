@@ -1,12 +1,22 @@
+import { appendFileSync } from "node:fs";
 import { join } from "node:path";
 import type { ContainerRecord } from "../container/record.ts";
-import { type ContainerState, foldState } from "../container/state.ts";
+import { type ContainerEvent, type ContainerState, foldState, type RunnerEvent } from "../container/state.ts";
 import { readEvents } from "../helper/events.ts";
 import { isAlive } from "../sys/process.ts";
 import type { Engine } from "./engine.ts";
 
 /** The state of a container now: its events, checked against the processes that exist in this boot. */
 export function containerState(engine: Engine, record: ContainerRecord): ContainerState {
-  const events = readEvents(join(engine.containers.dir(record.id), "events"));
-  return foldState(events, (pid, startTime) => record.bootID === engine.host.bootID && isAlive(pid, startTime));
+  const events = readEvents(join(engine.containers.dir(record.id), "events")) as ContainerEvent[];
+  return foldState(
+    events,
+    (pid, startTime, boot) => (boot || record.bootID) === engine.host.bootID && isAlive(pid, startTime),
+  );
+}
+
+/** Adds what the runner itself has done to the container's events. */
+export function noteEvent(engine: Engine, record: ContainerRecord, event: RunnerEvent["event"]): void {
+  const line = JSON.stringify({ event, time: String(BigInt(Date.now()) * 1_000_000n) });
+  appendFileSync(join(engine.containers.dir(record.id), "events"), `${line}\n`, { mode: 0o600 });
 }

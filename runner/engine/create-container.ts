@@ -3,7 +3,7 @@ import { hostname as hostHostname } from "node:os";
 import { join } from "node:path";
 import { TsboxError } from "../base/error.ts";
 import { checkName, generateID, generateName } from "../container/name.ts";
-import type { ContainerRecord } from "../container/record.ts";
+import { type ContainerRecord, RESTART_POLICY, STOP_MARK } from "../container/record.ts";
 import { encodePlan } from "../helper/wire.ts";
 import { containerPlan, type ProcessPlan, type Root, type Supervision, UNSEEN_TERMINAL } from "../plan/build.ts";
 import { capabilityMask } from "../plan/capabilities.ts";
@@ -137,16 +137,18 @@ export async function createContainer(
     {
       stdin: options.interactive,
       ...(options.tty && { terminalSize: UNSEEN_TERMINAL }),
-      detach: options.detach,
-      signalProxy: !options.detach && !options.tty,
+      detach: false,
+      signalProxy: false,
       dieWithParent: false,
-      ...(options.detach && { announce: id }),
       ...face,
+      attach: join(dir, "attach"),
+      restart: { policy: join(dir, RESTART_POLICY), stop: join(dir, STOP_MARK) },
       events: join(dir, "events"),
       log: join(dir, "log"),
       lock: join(dir, "lock"),
       ...(options.timeout !== undefined && { timeout: options.timeout }),
-      cleanup: options.rm ? [dir, join(engine.root, "names", name), ...anonymousVolumes(engine, mounts)] : [],
+      ...(options.rm && { release: { folder: join(engine.root, "names"), target: id } }),
+      cleanup: options.rm ? [dir, ...anonymousVolumes(engine, mounts)] : [],
     },
   );
   const record: ContainerRecord = {
@@ -187,6 +189,7 @@ export async function createContainer(
       makeWritable(dir, description);
       makeShared(dir, description, hostname);
       writeFileSync(planPath, encodePlan(plan), { mode: 0o600 });
+      if (options.restart !== undefined) writeFileSync(join(dir, RESTART_POLICY), options.restart, { mode: 0o600 });
       if (options.cidfile !== undefined) writeCidfile(options.cidfile, id);
       await withVolumesOf(engine, mounts, () => engine.containers.write(record));
     } catch (error) {

@@ -10,7 +10,7 @@ import { containerState } from "./container-state.ts";
 import { containerUser } from "./container-user.ts";
 import type { Engine } from "./engine.ts";
 import { explainCommand } from "./explain-command.ts";
-import { becomeHelper } from "./run.ts";
+import { attachedFace, becomeHelper, DEFAULT_DETACH_KEYS } from "./run.ts";
 import type { ExecOptions } from "./run-options.ts";
 
 /** `tsbox exec`: becomes the helper, which joins the container's namespaces and runs the command there. */
@@ -19,10 +19,11 @@ export function exec(engine: Engine, options: ExecOptions): never {
     stdio: options.tty ? "terminal" : options.detach ? "null" : "relay",
     stdin: options.interactive,
     ...(options.tty && { terminalSize: UNSEEN_TERMINAL }),
-    detach: options.detach,
+    ...(options.tty && !options.detach
+      ? attachedFace({ tty: true, keys: options.detachKeys ?? DEFAULT_DETACH_KEYS, stdin: options.interactive })
+      : { signalProxy: !options.detach }),
+    ...(options.detach && { detach: true }),
     onFailure: explainCommand(),
-    signalProxy: !options.tty && !options.detach,
-    dieWithParent: false,
   });
   mkdirSync(join(dir, "exec"), { recursive: true, mode: 0o700 });
   const path = join(dir, "exec", String(process.pid));
@@ -34,7 +35,7 @@ export function exec(engine: Engine, options: ExecOptions): never {
 export function prepareExec(
   engine: Engine,
   options: ExecOptions,
-  supervision: Omit<Supervision, "cleanup">,
+  supervision: Pick<Supervision, "stdio" | "stdin"> & Partial<Supervision>,
 ): { plan: Plan; dir: string } {
   const record = engine.containers.find(options.container);
   const state = containerState(engine, record);
@@ -65,7 +66,7 @@ export function prepareExec(
     },
     record,
     { pid: state.pid, startTime: state.startTime },
-    { ...supervision, cleanup: [] },
+    { detach: false, signalProxy: false, dieWithParent: false, ...supervision, cleanup: [] },
   );
   return { plan, dir: engine.containers.dir(record.id) };
 }

@@ -2,8 +2,17 @@ import { rmSync } from "node:fs";
 import { storeLayout } from "../store/layout.ts";
 import { sweepIsDue } from "../store/lease.ts";
 import { garbage } from "../store/staging.ts";
+import { containerState } from "./container-state.ts";
 import type { Engine } from "./engine.ts";
 import { removeTrees } from "./remove-trees.ts";
+
+/** Containers that were to remove themselves (--rm), but whose monitor was killed before. */
+async function removeLost(engine: Engine): Promise<void> {
+  for (const record of engine.containers.all()) {
+    if (!record.autoRemove || containerState(engine, record).reason !== "lost") continue;
+    await (await import("./remove.ts")).removeIfPresent(engine, record.id);
+  }
+}
 
 /**
  * Removes what killed processes left in the store, and, when that is due, what nothing leads to. Called at their end by verbs that change the store, without
@@ -16,6 +25,7 @@ export async function collectGarbage(engine: Engine): Promise<void> {
   try {
     await removeTrees(engine, trees, engine.identity());
     for (const path of found) rmSync(path, { force: true });
+    await removeLost(engine);
     if (sweepIsDue(layout)) await (await import("./sweep.ts")).sweep(engine);
   } catch {
     // It stays garbage, for the next time; the verb's own result, or its error, matters more.

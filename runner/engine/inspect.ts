@@ -1,7 +1,12 @@
 import { join } from "node:path";
-import type { ContainerRecord } from "../container/record.ts";
+import { type ContainerRecord, RESTART_POLICY } from "../container/record.ts";
+import { isUp } from "../container/state.ts";
 import { capabilityNames } from "../plan/capabilities.ts";
+
 import { mountSource, type UserMount } from "../plan/mounts.ts";
+
+import { readText } from "../sys/host-facts.ts";
+
 import { containerState } from "./container-state.ts";
 import type { Engine } from "./engine.ts";
 
@@ -13,7 +18,9 @@ export function inspectContainer(engine: Engine, word: string): object {
 function describe(engine: Engine, record: ContainerRecord): object {
   const state = containerState(engine, record);
   const dir = engine.containers.dir(record.id);
-  const running = state.status === "running";
+  const running = isUp(state);
+  const policy = readText(join(dir, RESTART_POLICY)).trim();
+  const [policyName = "no", most] = policy === "" ? [] : policy.split(" ");
   return {
     Id: record.id,
     Created: record.created,
@@ -22,9 +29,9 @@ function describe(engine: Engine, record: ContainerRecord): object {
     State: {
       Status: state.status,
       Running: running,
-      Paused: false,
-      Restarting: false,
-      OOMKilled: false,
+      Paused: state.status === "paused",
+      Restarting: state.status === "restarting",
+      OOMKilled: state.reason === "oom",
       Dead: false,
       Pid: state.pid,
       ExitCode: state.exitCode,
@@ -32,7 +39,7 @@ function describe(engine: Engine, record: ContainerRecord): object {
       StartedAt: state.startedAt,
       FinishedAt: state.finishedAt,
       Reason: state.reason,
-      MonitorPid: running ? state.monitor : 0,
+      MonitorPid: running || state.status === "restarting" ? state.monitor : 0,
     },
     Image: record.imageID,
     ImageName: record.image,
@@ -41,8 +48,10 @@ function describe(engine: Engine, record: ContainerRecord): object {
     HostsPath: join(dir, "hosts"),
     LogPath: join(dir, "log"),
     Name: `/${record.name}`,
+    RestartCount: state.restarts,
     Driver: "overlay",
     HostConfig: {
+      RestartPolicy: { Name: policyName, MaximumRetryCount: Number(most ?? 0) },
       NetworkMode: record.network,
       AutoRemove: record.autoRemove,
       ReadonlyRootfs: record.readOnly,

@@ -1,5 +1,6 @@
 import { TsboxError } from "../base/error.ts";
 import type { ContainerRecord } from "../container/record.ts";
+import { isUp } from "../container/state.ts";
 import { containerIdentity } from "./container-identity.ts";
 import { containerState } from "./container-state.ts";
 import type { Engine } from "./engine.ts";
@@ -14,9 +15,9 @@ export async function remove(
 ): Promise<ContainerRecord> {
   const record = engine.containers.find(word);
   const state = containerState(engine, record);
-  if (state.status === "running") {
+  if (isUp(state) || state.status === "restarting") {
     if (!options.force) {
-      throw new TsboxError(`Cannot remove container "${record.name}": state is "running", expected "exited"`, {
+      throw new TsboxError(`Cannot remove container "${record.name}": state is "${state.status}", expected "exited"`, {
         code: "RUNNING",
         hint: `stop it first, or use "tsbox rm -f ${record.name}"`,
         exitCode: 1,

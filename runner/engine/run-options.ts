@@ -99,6 +99,8 @@ export interface ProcessOptions {
   interactive: boolean;
   /** Give the process a terminal. */
   tty: boolean;
+  /** Bytes that, typed in this order, leave the terminal; none: nothing does. */
+  detachKeys?: number[];
   /** `NAME=VALUE` in the order given, `--env-file` first; a later one wins. */
   env: string[];
   /** Variables to take out of the image's (or container's) own environment: `-e NAME` where the host has no NAME. */
@@ -144,6 +146,8 @@ export interface RunOptions extends ProcessOptions {
   platform?: Platform;
   /** How to talk to the registry, if the image has to be pulled. */
   connection?: ConnectionOptions;
+  /** As the monitor reads it: `always`, `unless-stopped`, `on-failure`, `on-failure 3`. */
+  restart?: string;
   /** Milliseconds until SIGKILL. */
   timeout?: number;
   /** Absolute path of a file to write the container's id to; must not exist. */

@@ -1,27 +1,47 @@
 import { helperPath } from "../helper/locate.ts";
+import { type Face, faceWords } from "../helper/wire.ts";
 import { replaceProcess } from "../sys/native.ts";
-import { createContainer, type FaceSupervision } from "./create-container.ts";
+import { createContainer } from "./create-container.ts";
 import type { Engine } from "./engine.ts";
 import { explainCommand } from "./explain-command.ts";
 import type { RunOptions } from "./run-options.ts";
+
+/** ctrl-p,ctrl-q */
+export const DEFAULT_DETACH_KEYS: readonly number[] = [16, 17];
 
 /**
  * `tsbox run`: makes the container and becomes the helper, which starts it, stays beside it and exits with its status. Returns only the plan's text, for
  * `--print-plan`; otherwise this process is the helper from here on and nothing of Node is left.
  */
 export async function run(engine: Engine, options: RunOptions): Promise<string> {
-  const face: FaceSupervision = {
-    stdio: options.tty ? "terminal" : "relay",
-    onFailure: explainCommand(),
-  };
-  const container = await createContainer(engine, options, face);
-  if (options.printPlan) return printablePlan(container.plan);
-  becomeHelper(container.planPath);
+  const container = await createContainer(engine, options, { stdio: options.tty ? "terminal" : "relay" });
+  const face = runFace(options, container.record.id);
+  if (options.printPlan) return printablePlan({ ...container.plan, ...face });
+  becomeHelper(container.planPath, ...faceWords({ ...face, onFailure: explainCommand() }));
 }
 
-/** Replaces this process by the helper at work on a plan; `once`: the plan's file is of no use to anybody else, and goes when it is read. */
-export function becomeHelper(planPath: string, ...once: ["once"] | []): never {
-  return replaceProcess(helperPath(), ["tsbox-helper", "run", planPath, ...once]);
+/**
+ * In the foreground the helper is the monitor itself; but where the program may go on without us (detach keys, a restart policy), the monitor is a
+ * process of its own and we are its first client.
+ */
+function runFace(options: RunOptions, id: string): Face {
+  if (options.detach) return { detach: true, announce: id };
+  if (!options.tty && options.restart === undefined) return { signalProxy: true };
+  return attachedFace({
+    tty: options.tty,
+    keys: options.detachKeys ?? DEFAULT_DETACH_KEYS,
+    stdin: options.interactive,
+  });
+}
+
+export function attachedFace(options: { tty: boolean; keys: readonly number[]; stdin: boolean }): Face {
+  const { tty, keys, stdin } = options;
+  return { detach: true, attached: { keys, stdin }, signalProxy: !tty };
+}
+
+/** Replaces this process by the helper at work on a plan; after `once`, which has the helper remove the plan's file when it is read, settings may follow. */
+export function becomeHelper(planPath: string, ...words: string[]): never {
+  return replaceProcess(helperPath(), ["tsbox-helper", "run", planPath, ...words]);
 }
 
 /** The plan as JSON; masks are hexadecimal, since JSON has no big integers. */

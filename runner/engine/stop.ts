@@ -1,12 +1,17 @@
 import { TsboxError } from "../base/error.ts";
 import type { ContainerRecord } from "../container/record.ts";
-import { sendSignal } from "../sys/native.ts";
+import { isUp } from "../container/state.ts";
+import { sendSignal, waitForExit } from "../sys/native.ts";
 import { containerState } from "./container-state.ts";
 import type { Engine } from "./engine.ts";
 import { signalNumber } from "./signals.ts";
+import { markStopped } from "./start.ts";
 import { untilEnded } from "./wait.ts";
 
 const SIGKILL = 9;
+const SIGTERM = 15;
+/** Milliseconds that a monitor may take to end. */
+const PATIENCE = 5000;
 
 /** Sends the container's stop signal, and SIGKILL if it has not ended after `timeout` milliseconds. One that does not run is left as it is. */
 export async function stop(
@@ -24,9 +29,19 @@ export async function stopRecord(
   record: ContainerRecord,
   timeout: number,
   signal: string,
+  why: "stop" | "keep" = "stop",
 ): Promise<void> {
   const state = containerState(engine, record);
-  if (state.status !== "running") return;
+  if (state.status === "restarting") {
+    markStopped(engine, record, why);
+    sendSignal(state.monitor, state.monitorStartTime, SIGTERM);
+    await waitForExit(state.monitor, state.monitorStartTime, PATIENCE);
+    // it may have been on its way to the next run
+    if (isUp(containerState(engine, record))) await stopRecord(engine, record, timeout, signal, why);
+    return;
+  }
+  if (!isUp(state)) return;
+  markStopped(engine, record, why);
   sendSignal(state.pid, state.startTime, signalNumber(signal));
   if (await untilEnded(engine, record, state, timeout)) return;
   sendSignal(state.pid, state.startTime, SIGKILL);
@@ -38,12 +53,14 @@ export function kill(engine: Engine, word: string, signal: string): ContainerRec
   const number = signalNumber(signal);
   const record = engine.containers.find(word);
   const state = containerState(engine, record);
-  if (state.status !== "running") {
+  if (!isUp(state)) {
     throw new TsboxError(`Cannot kill container "${record.name}": state is "${state.status}", expected "running"`, {
       code: "NOT_RUNNING",
       exitCode: 1,
     });
   }
+  // as docker: who sends what ends it does not want it started again
+  if (number === SIGKILL || number === signalNumber(record.stopSignal)) markStopped(engine, record);
   sendSignal(state.pid, state.startTime, number);
   return record;
 }

@@ -1,9 +1,10 @@
 import { closeSync, existsSync, openSync } from "node:fs";
 import { join } from "node:path";
 import { setTimeout as sleep } from "node:timers/promises";
-import type { ContainerRecord } from "../container/record.ts";
-import { type ContainerState, foldState } from "../container/state.ts";
+import { type ContainerRecord, STOP_MARK } from "../container/record.ts";
+import { type ContainerEvent, type ContainerState, foldState, isUp } from "../container/state.ts";
 import { readEvents } from "../helper/events.ts";
+import { readText } from "../sys/host-facts.ts";
 import { waitForExit } from "../sys/native.ts";
 import { containerState } from "./container-state.ts";
 import type { Engine } from "./engine.ts";
@@ -12,7 +13,7 @@ import type { Engine } from "./engine.ts";
 export async function wait(engine: Engine, word: string): Promise<number> {
   const record = engine.containers.find(word);
   const state = containerState(engine, record);
-  if (state.status !== "running") return state.exitCode;
+  if (!isUp(state)) return state.exitCode;
   const ended = await untilEnded(engine, record, state, Number.POSITIVE_INFINITY);
   return ended?.exitCode ?? 0;
 }
@@ -52,18 +53,23 @@ async function ended(
   // the process is gone; its monitor writes the status a moment later, unless it was killed itself
   for (let round = 0; round < 200; round++) {
     const state = containerState(engine, record);
-    if (state.status !== "running" && state.reason !== "lost") {
+    if (!isUp(state) && state.reason !== "lost") {
       // with --rm the monitor now removes the folder; the caller may want the name again
-      if (!record.autoRemove) return state;
+      if (!record.autoRemove || isKept(engine, record)) return state;
     }
     if (!existsSync(engine.containers.dir(record.id))) {
       return events === undefined
         ? { ...running, status: "exited", pid: 0 }
-        : foldState(readEvents(events), () => false);
+        : foldState(readEvents(events) as ContainerEvent[], () => false);
     }
     await sleep(5);
   }
   return containerState(engine, record);
+}
+
+/** Whoever stops it will start it again. */
+function isKept(engine: Engine, record: ContainerRecord): boolean {
+  return readText(join(engine.containers.dir(record.id), STOP_MARK)) === "keep";
 }
 
 function openEvents(engine: Engine, record: ContainerRecord): number | undefined {

@@ -65,6 +65,37 @@ export function startHelper(
   return { child, done };
 }
 
+/** Starts a plan that goes to the background, and waits until its program runs; `failed` tells why it does not. */
+export function runHelper(
+  planPath: string,
+  words: string[],
+): Promise<{ code: number; failed?: Extract<HelperEvent, { event: "failed" }>; stderr: string }> {
+  // what the helper executes on failure says the event, so that we can explain it
+  const told = [
+    "on-failure",
+    "3",
+    process.execPath,
+    "-e",
+    "process.stderr.write(process.argv[1]); process.exitCode = 125",
+  ];
+  const child = spawn(helperPath(), ["run", planPath, ...words, ...told], { stdio: ["ignore", "ignore", "pipe"] });
+  let stderr = "";
+  child.stderr.setEncoding("utf8").on("data", (text: string) => {
+    stderr += text;
+  });
+  return new Promise((resolve, reject) => {
+    child.on("error", reject);
+    child.on("close", (code, signal) => {
+      const event = decodeEvent(stderr.trim().split("\n").at(-1) ?? "");
+      resolve({
+        code: code ?? (signal ? 128 : 125),
+        stderr: stderr.trim(),
+        ...(event?.event === "failed" && { failed: event }),
+      });
+    });
+  });
+}
+
 /** The error of a `failed` event, in the helper's own words; the engine's `explain` makes better ones. */
 export function failure(action: string, result: HelperResult): HelperFailure {
   const failed = result.events.find((event) => event.event === "failed");

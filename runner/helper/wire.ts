@@ -29,21 +29,40 @@ export function planWords(plan: Plan): string[] {
   if (plan.domainname !== undefined) put("domainname", plan.domainname);
   put("stdio", plan.stdio);
   if (plan.stdin) put("stdin");
-  if (plan.detach) put("detach");
-  if (plan.announce !== undefined) put("announce", plan.announce);
   if (plan.terminalSize) put("terminal-size", plan.terminalSize.rows, plan.terminalSize.columns);
-  if (plan.onFailure) put("on-failure", ...list(plan.onFailure));
+  put(...faceWords(plan));
+  if (plan.attach !== undefined) put("attach", plan.attach);
+  if (plan.release) put("release", plan.release.folder, plan.release.target);
+  if (plan.restart) put("restart", plan.restart.policy, plan.restart.stop);
+  if (plan.restarted) put("restarted", plan.restarted.count, plan.restarted.delay);
   if (plan.events !== undefined) put("events", plan.events);
   if (plan.eventsFd !== undefined) put("events-fd", plan.eventsFd);
   if (plan.log !== undefined) put("log", plan.log);
   if (plan.lock !== undefined) put("lock", plan.lock);
   if (plan.timeout !== undefined) put("timeout", plan.timeout);
-  if (plan.signalProxy) put("signal-proxy");
-  if (plan.dieWithParent) put("die-with-parent");
   if (plan.controlFd !== undefined) put("control-fd", plan.controlFd);
   for (const path of plan.cleanup) put("cleanup", path);
   if (plan.init) put("init");
   for (const op of plan.ops) put(...opWords(op));
+  return out;
+}
+
+/** How whoever starts a container stands to it: settings that may follow on the helper's command line, so that the plan's file serves every start. */
+export type Face = Partial<
+  Pick<Plan, "detach" | "announce" | "onFailure" | "attached" | "signalProxy" | "dieWithParent">
+>;
+
+export function faceWords(face: Face): string[] {
+  const out: string[] = [];
+  const put = (...words: (string | number)[]) => {
+    for (const word of words) out.push(String(word));
+  };
+  if (face.detach) put("detach");
+  if (face.announce !== undefined) put("announce", face.announce);
+  if (face.attached) put("attached", face.attached.keys.join(","), face.attached.stdin ? "stdin" : "");
+  if (face.onFailure) put("on-failure", ...list(face.onFailure));
+  if (face.signalProxy) put("signal-proxy");
+  if (face.dieWithParent) put("die-with-parent");
   return out;
 }
 

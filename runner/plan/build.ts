@@ -50,6 +50,10 @@ export interface Supervision {
   detach: boolean;
   announce?: string;
   onFailure?: string[];
+  attached?: { keys: readonly number[]; stdin: boolean };
+  attach?: string;
+  release?: { folder: string; target: string };
+  restart?: { policy: string; stop: string };
   events?: string;
   eventsFd?: number;
   log?: string;

@@ -75,6 +75,16 @@ export interface Plan {
   announce?: string;
   terminalSize?: { rows: number; columns: number };
   onFailure?: string[];
+  /** Socket of the monitor for clients that come later. */
+  attach?: string;
+  /** With `detach`: the front process stays, as the program's owner. */
+  attached?: { keys: readonly number[]; stdin: boolean };
+  /** At the end: links of a folder that lead to this. */
+  release?: { folder: string; target: string };
+  /** Files that hold the policy, and that tell of a stop on purpose. */
+  restart?: { policy: string; stop: string };
+  /** Set by a monitor that starts its container again. */
+  restarted?: { count: number; delay: number };
   events?: string;
   eventsFd?: number;
   log?: string;
@@ -91,8 +101,9 @@ export interface Plan {
 
 /** An event line of the helper. Fields beyond `event` and `time` depend on the event. */
 export type HelperEvent = { time: string } & (
-  | { event: "hello"; version: number }
-  | { event: "created"; pid: number; startTime: string; monitor: number }
+  | { event: "hello"; version: number; boot?: string }
+  | { event: "created"; pid: number; startTime: string; monitor: number; monitorStartTime?: string }
+  | { event: "restarting"; count: number; delay: number }
   | { event: "mapped" }
   | { event: "mounted" }
   | { event: "exec"; pid: number; startTime: string }

@@ -68,15 +68,13 @@ test("SIGKILL of the foreground takes the container with it", async () => {
   assert.is((await box.tsbox("rm", "victim")).code, 0);
 });
 
-test("a detached container goes on without its monitor, and can be ended", async () => {
+test("a detached container ends with its monitor", async () => {
   await box.tsbox("run", "-d", "--name", "kept", "base", "sleep", "600");
   const inspect = async (format: string) => (await box.tsbox("inspect", "--format", format, "kept")).stdout.trim();
   const [pid = "", monitor = ""] = (await inspect("{{.State.Pid}} {{.State.MonitorPid}}")).split(" ");
   assert.ok(existsSync(`/proc/${pid}`) && existsSync(`/proc/${monitor}`));
   process.kill(Number(monitor), "SIGKILL");
   await until(() => !existsSync(`/proc/${monitor}`));
-  assert.is(await inspect("{{.State.Status}}"), "running");
-  await box.tsbox("kill", "kept");
   await until(() => !existsSync(`/proc/${pid}`));
   assert.is(await inspect("{{.State.Status}} {{.State.ExitCode}} {{.State.Reason}}"), "exited 137 lost");
   assert.is((await box.tsbox("wait", "kept")).stdout, "137\n");

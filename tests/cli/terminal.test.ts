@@ -1,4 +1,5 @@
 /** A terminal as it is for a person: under tmux, with real keys. */
+import { readFileSync } from "node:fs";
 import { test } from "uvu";
 import * as assert from "uvu/assert";
 import { need } from "../support/need.ts";
@@ -103,7 +104,83 @@ needs("the terminal is afterwards as it was", async () => {
   assert.is(await terminalModes(), before);
 });
 
-needs("SIGKILL of tsbox restores the terminal", async () => {
+needs("SIGKILL of the client restores the terminal, and ends a program that it has not left", async () => {
+  await fresh();
+  const before = await terminalModes();
+  await type(`${TSBOX} run --name owned -it base sh`, "Enter");
+  await shows(/\/ #$/m);
+  const { stdout } = await tmux("display-message", "-p", "-t", "main", "#{pane_pid}");
+  const client = readFileSync(`/proc/${stdout.trim()}/task/${stdout.trim()}/children`, "utf8").trim();
+  process.kill(Number(client), "SIGKILL");
+  await shows(/[Kk]illed/);
+  await until(async () => (await terminalModes()) === before);
+  await until(async () => (await box.tsbox("inspect", "--format", "{{.State.Status}}", "owned")).stdout === "exited\n");
+});
+
+needs("the detach keys leave the program running, and attach comes back to it", async () => {
+  await fresh();
+  const before = await terminalModes();
+  await type(`${TSBOX} run --name left -it base sh`, "Enter");
+  await shows(/\/ #$/m);
+  await type("mark() { echo mark=4$1; }", "Enter");
+  await type("C-p", "C-q");
+  await shows(/host>$/m);
+  assert.is(await terminalModes(), before);
+  await type("echo status=$?", "Enter");
+  await shows(/^status=0$/m);
+  assert.is((await box.tsbox("inspect", "--format", "{{.State.Status}}", "left")).stdout, "running\n");
+  await type(`clear; ${TSBOX} attach left`, "Enter");
+  await type("", "Enter");
+  await shows(/\/ #$/m);
+  await type("mark 2", "Enter");
+  await shows(/^mark=42$/m);
+  await tmux("resize-window", "-t", "main", "-x", "90", "-y", "28");
+  await until(async () => {
+    await type("clear; stty size", "Enter");
+    return /^28 90$/m.test(await screen());
+  });
+  await type("exit 6", "Enter");
+  await shows(/host>$/m);
+  await type("echo status=$?", "Enter");
+  await shows(/^status=6$/m);
+});
+
+needs("a container starts again under a terminal with start -ai, and other detach keys can be named", async () => {
+  await fresh();
+  await type(`clear; ${TSBOX} start -ai --detach-keys ctrl-x,x left`, "Enter");
+  await shows(/\/ #$/m);
+  await type("echo here=$((40+2))", "Enter");
+  await shows(/^here=42$/m);
+  await type("C-x", "x");
+  await shows(/host>$/m);
+  assert.is((await box.tsbox("rm", "-f", "left")).code, 0);
+});
+
+needs("exec -it can be left, too", async () => {
+  await box.tsbox("run", "-d", "--name", "base0", "base", "sleep", "600");
+  await fresh();
+  await type(`clear; ${TSBOX} exec -it base0 sh`, "Enter");
+  await shows(/\/ #$/m);
+  await type("exec sleep 301", "Enter");
+  await until(async () => /sleep 301/.test((await box.tsbox("exec", "base0", "ps")).stdout));
+  await type("C-p", "C-q");
+  await shows(/host>$/m);
+  assert.match((await box.tsbox("exec", "base0", "ps")).stdout, /sleep 301/);
+  await box.tsbox("rm", "-f", "base0");
+});
+
+needs("a full-screen program is drawn again for whoever attaches, and follows the window", async () => {
+  await box.tsbox("run", "-dit", "--name", "screen", "base", "vi", "/etc/passwd");
+  await fresh();
+  await type(`clear; ${TSBOX} attach screen`, "Enter");
+  await shows(/^root:x?:0:0/m);
+  await tmux("resize-window", "-t", "main", "-x", "100", "-y", "30");
+  await shows(/^- \S*passwd[\s\S]*$/m);
+  await type(":q!", "Enter");
+  await shows(/host>$/m);
+});
+
+needs("SIGKILL of the monitor restores the terminal", async () => {
   await fresh();
   const before = await terminalModes();
   await type(`${TSBOX} run --rm --name victim -it base sh`, "Enter");

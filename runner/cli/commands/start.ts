@@ -1,0 +1,44 @@
+import { boolean, value } from "../flags.ts";
+import { parseDetachKeys } from "../options/detach-keys.ts";
+import { SELECTION_FLAGS, selectContainers } from "../select-containers.ts";
+import { UsageError } from "../usage-error.ts";
+import { defineVerb, engineOf, forEachWord } from "../verb.ts";
+
+export default defineVerb({
+  name: "start",
+  usage: "CONTAINER…",
+  summary: "Start containers that were made or have ended.",
+  description: "A container that starts again keeps its files, id, name and host name.",
+  flags: {
+    attach: boolean({ short: "a", help: "show its output, pass signals on, and end with its status" }),
+    interactive: boolean({ short: "i", help: "attach, and pass standard input on" }),
+    detachKeys: value(parseDetachKeys, {
+      placeholder: "KEYS",
+      help: 'keys that leave a terminal and let the program go on (default "ctrl-p,ctrl-q")',
+    }),
+    sigProxy: boolean({ default: true, help: "with --attach: pass signals on (default true)" }),
+    all: boolean({ help: SELECTION_FLAGS.all.help }),
+    latest: SELECTION_FLAGS.latest,
+    filter: SELECTION_FLAGS.filter,
+  },
+  words: { min: 0 },
+  examples: [
+    ["tsbox start web db", "two containers, in the background"],
+    ["tsbox start -ai shell", "a shell as it was left"],
+  ],
+  async act({ flags, words: given }, context) {
+    const engine = engineOf(context);
+    const words = await selectContainers(engine, given, flags, { command: "start", statuses: ["created", "exited"] });
+    const { start, startAttached } = await import("../../engine/start.ts");
+    if (!flags.attach && !flags.interactive) return forEachWord(words, context, (word) => start(engine, word));
+    const [word] = words;
+    if (word === undefined || words.length > 1) {
+      throw new UsageError("Cannot attach to several containers at once: name one", { exitCode: 1 });
+    }
+    return startAttached(engine, word, {
+      stdin: flags.interactive,
+      keys: flags.detachKeys,
+      signalProxy: flags.sigProxy,
+    });
+  },
+});

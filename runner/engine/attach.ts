@@ -1,0 +1,35 @@
+import { join } from "node:path";
+import { TsboxError } from "../base/error.ts";
+import { helperPath } from "../helper/locate.ts";
+import { replaceProcess } from "../sys/native.ts";
+import { containerState } from "./container-state.ts";
+import type { Engine } from "./engine.ts";
+import { DEFAULT_DETACH_KEYS } from "./run.ts";
+
+/** `tsbox attach`: becomes a client of the container's monitor, beside others. */
+export function attach(
+  engine: Engine,
+  word: string,
+  options: { stdin: boolean; keys?: number[] | undefined; signalProxy: boolean },
+): never {
+  const record = engine.containers.find(word);
+  const { status } = containerState(engine, record);
+  if (status !== "running") {
+    throw new TsboxError(`Cannot attach to container "${record.name}": state is "${status}", expected "running"`, {
+      code: "NOT_RUNNING",
+      hint:
+        status === "paused" ? `"tsbox unpause ${record.name}" lets it go on` : `"tsbox start -a" starts and attaches`,
+      exitCode: 1,
+    });
+  }
+  const { tty, openStdin } = record;
+  return replaceProcess(helperPath(), [
+    "tsbox-helper",
+    "attach",
+    join(engine.containers.dir(record.id), "attach"),
+    tty ? (options.keys ?? DEFAULT_DETACH_KEYS).join(",") : "",
+    ...(options.stdin && openStdin ? ["stdin"] : []),
+    ...(tty ? ["terminal"] : []),
+    ...(options.signalProxy && !tty ? ["signal-proxy"] : []),
+  ]);
+}

@@ -1,0 +1,17 @@
+import { TsboxError } from "../base/error.ts";
+import { checkName } from "../container/name.ts";
+import type { ContainerRecord } from "../container/record.ts";
+import type { Engine } from "./engine.ts";
+
+/** Gives a container another name; what runs in it goes on, and keeps its hostname. */
+export function rename(engine: Engine, word: string, name: string): ContainerRecord {
+  const record = engine.containers.find(word);
+  checkName(name);
+  if (name === record.name) {
+    throw new TsboxError(`Cannot rename container "${name}": that is its name already`, {
+      code: "NAME_TAKEN",
+      exitCode: 1,
+    });
+  }
+  return engine.containers.rename(record, name);
+}
