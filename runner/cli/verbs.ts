@@ -65,6 +65,11 @@ export const VERBS: Record<string, VerbEntry> = {
   },
   info: { summary: "show the store, the host and how containers run here", load: () => import("./commands/info.ts") },
   "system df": { summary: "show what takes how much room", load: () => import("./commands/system-df.ts") },
+  "system check": {
+    summary: "verify every digest, and repair what is damaged",
+    load: () => import("./commands/system-check.ts"),
+  },
+  "system reset": { summary: "remove the whole store", load: () => import("./commands/system-reset.ts") },
   "system prune": { summary: "remove what is not in use", load: () => import("./commands/system-prune.ts") },
   version: { summary: "show versions", load: () => import("./commands/version.ts") },
 };
@@ -89,7 +94,7 @@ export const SECTIONS: readonly (readonly [string, readonly string[]])[] = [
   ["Images", ["pull", "push", "lock", "images", "history", "explore", "tag", "untag", "rmi", "load", "save", "import"]],
   ["Registries", ["search", "login", "logout"]],
   ["Volumes", under("volume", "create", "ls", "inspect", "exists", "rm", "prune")],
-  ["This machine", ["unshare", "doctor", "info", ...under("system", "df", "prune"), "version"]],
+  ["This machine", ["unshare", "doctor", "info", ...under("system", "df", "prune", "check", "reset"), "version"]],
 ];
 
 /** `container ls` and the like: the verb and the flags it implies. */
@@ -110,7 +115,7 @@ const GROUPS: Record<string, Record<string, readonly string[]>> = {
     ...group("image", "exists", "prune", "tree"),
     inspect: ["inspect", "--type=image"],
   },
-  system: { ...same("info"), ...group("system", "df", "prune") },
+  system: { ...same("info"), ...group("system", "df", "prune", "check", "reset") },
   volume: {
     ...group("volume", "create", "ls", "inspect", "exists", "rm", "prune"),
     list: ["volume ls"],

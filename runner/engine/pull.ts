@@ -12,7 +12,7 @@ import { meanings } from "../registry/short-names.ts";
 import { rememberRepository } from "../store/blob-origins.ts";
 import { BlobDownload, BlobMismatch, putBlob } from "../store/blob-store.ts";
 import { hasBlob } from "../store/blobs.ts";
-import { ASKED_NAME, changeIndex, readIndex, SERVED_DIGEST, withName } from "../store/image-index.ts";
+import { ASKED_NAME, changeIndex, readIndex, SERVED_DIGEST, SOURCE, withName } from "../store/image-index.ts";
 import { type StoreLayout, storeLayout } from "../store/layout.ts";
 import { leaseStore } from "../store/lease.ts";
 import type { Engine } from "./engine.ts";
@@ -116,7 +116,11 @@ async function attempt(engine: Engine, name: string, reference: Reference, optio
       mediaType: chosen.mediaType,
       digest: chosen.digest,
       size: chosen.bytes.length,
-      annotations: { [SERVED_DIGEST]: servedAs, ...askedName(name, reference) },
+      annotations: {
+        [SERVED_DIGEST]: servedAs,
+        [SOURCE]: `${reference.domain}/${reference.path}`,
+        ...askedName(name, reference),
+      },
     };
     const full = storedName(reference);
     await changeIndex(layout, (entries) => withName(withoutAskedName(entries, entry), full, entry));

@@ -2,9 +2,10 @@ import { existsSync } from "node:fs";
 import { TsboxError, visible } from "../base/error.ts";
 import { formatPlatform, platformMatches } from "../oci/platform.ts";
 import type { Digest, ImageConfig, Platform } from "../oci/types.ts";
-import type { Identity } from "../plan/idmap.ts";
+import { type Identity, idMapText } from "../plan/idmap.ts";
 import type { ConnectionOptions } from "../registry/options.ts";
-import { hasLayer, layerRoot } from "../store/layer-store.ts";
+
+import { hasLayer, layerRoot, layersBelongHere } from "../store/layer-store.ts";
 import { storeLayout } from "../store/layout.ts";
 import type { Engine } from "./engine.ts";
 import type { PullPolicy } from "./run-options.ts";
@@ -73,10 +74,11 @@ async function lowersOf(engine: Engine, image: StoredImage, identity: Identity):
   const diffIDs = image.config.rootfs.diff_ids;
   // a single layer is its own chain: nothing to compute
   const chain = diffIDs.length === 1 ? diffIDs : (await import("../oci/chain.ts")).chainIDs(diffIDs);
-  if (chain.every((chainID) => hasLayer(layout, identity.key, chainID))) {
+  const mine = layersBelongHere(layout, identity.key, idMapText(identity));
+  if (mine && chain.every((chainID) => hasLayer(layout, identity.key, chainID))) {
     return chain.map((chainID) => layerRoot(layout, identity.key, chainID)).reverse();
   }
-  // unpacked for another id map, or removed by hand: the blobs are there
+  // unpacked for another id map or on another machine, or removed by hand: the blobs are there
   const { unpackLayers } = await import("./unpack-image.ts");
   const { blobStream } = await import("../store/blob-store.ts");
   const { layerDescriptors } = await import("./image-layers.ts");

@@ -5,7 +5,8 @@ import { MissingLink } from "../helper/client.ts";
 import { unpackLayer } from "../layers/unpack.ts";
 import { chainIDs } from "../oci/chain.ts";
 import type { Digest } from "../oci/types.ts";
-import type { Identity } from "../plan/idmap.ts";
+import { type Identity, idMapText } from "../plan/idmap.ts";
+import { claimLayers } from "../store/layer-origin.ts";
 import { commitLayer, hasLayer, layerRoot } from "../store/layer-store.ts";
 import { storeLayout } from "../store/layout.ts";
 import { stagingFolder } from "../store/staging.ts";
@@ -31,6 +32,7 @@ export async function unpackLayers(
   isVerified: (number: number) => boolean = () => false,
 ): Promise<string[]> {
   const layout = storeLayout(engine.root);
+  await claimLayers(layout, identity.key, idMapText(identity));
   const lowers: string[] = [];
   for (const [number, chainID] of chainIDs(diffIDs).entries()) {
     if (!hasLayer(layout, identity.key, chainID)) {
@@ -60,6 +62,7 @@ export async function unpackOne(
   expected: { diffID?: Digest; chainID?: Digest; verified?: boolean },
 ): Promise<Digest> {
   const layout = storeLayout(engine.root);
+  await claimLayers(layout, identity.key, idMapText(identity));
   const staged = stagingFolder(layout);
   let committed = false;
   try {

@@ -54,6 +54,13 @@ export function makeIdentity(facts: IdentityFacts, keepId?: { uid?: number; gid?
   };
 }
 
+/** The map as text: what unpacked layers were unpacked for. */
+export function idMapText({ uidMap, gidMap }: Pick<Identity, "uidMap" | "gidMap">): string {
+  return [uidMap, gidMap]
+    .map((map) => map.map(({ inside, outside, count }) => `${inside}:${outside}:${count}`).join(","))
+    .join(" ");
+}
+
 /** The caller at `inside`; the subordinate ids fill the places below and above it, in order. */
 function around(inside: number, outside: number, ranges: SubidRange[]): IdRange[] {
   const map: IdRange[] = [];

@@ -10,6 +10,8 @@ import { makeStore, type StoreLayout } from "./layout.ts";
 export const REF_NAME = "org.opencontainers.image.ref.name";
 /** What the registry served under the name: the index, where the image is one platform of several. */
 export const SERVED_DIGEST = "dev.tsbox.served-digest";
+/** The repository that the image came from: where `system check` fetches again what is damaged, whatever names it has by then. */
+export const SOURCE = "dev.tsbox.source";
 /** The name in full that was asked for, where registries.conf had it mean another one: it finds the image, too. */
 export const ASKED_NAME = "dev.tsbox.asked-name";
 

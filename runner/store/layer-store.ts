@@ -1,4 +1,4 @@
-import { existsSync, mkdirSync, readFileSync, renameSync, writeFileSync } from "node:fs";
+import { existsSync, mkdirSync, readFileSync, renameSync, statSync, writeFileSync } from "node:fs";
 import { dirname, join } from "node:path";
 import { digestHex } from "../oci/digest.ts";
 import type { Digest } from "../oci/types.ts";
@@ -40,6 +40,34 @@ export function hasLayer(layout: StoreLayout, key: string, chainID: Digest): boo
 
 export function layerMeta(layout: StoreLayout, key: string, chainID: Digest): LayerMeta {
   return JSON.parse(readFileSync(join(layerDir(layout, key, chainID), "meta.json"), "utf8")) as LayerMeta;
+}
+
+/*
+ * Unpacked layers are worth something only with the owners that they were unpacked with: a store that was copied by an ordinary user (a CI system's cache)
+ * has them all owned by that user, one that was copied by root for somebody else has ids that are not in the new owner's map. `layers/KEY/origin` has the
+ * folder's inode, which no copy has, and the map. Layers from elsewhere are put aside and made anew from the blobs.
+ */
+
+export function originFile(layout: StoreLayout, key: string): string {
+  return join(layout.layers, key, "origin");
+}
+
+export function originText(layout: StoreLayout, key: string, map: string): string {
+  return `${statSync(join(layout.layers, key)).ino} ${map}`;
+}
+
+export function readOrigin(layout: StoreLayout, key: string): string | undefined {
+  try {
+    return readFileSync(originFile(layout, key), "utf8");
+  } catch {
+    return undefined; // made before origins were written down, or not at all
+  }
+}
+
+/** On the way of every `run`: two system calls. */
+export function layersBelongHere(layout: StoreLayout, key: string, map: string): boolean {
+  const told = readOrigin(layout, key);
+  return told === undefined || told === originText(layout, key, map);
 }
 
 /** Puts a staged folder, whose `root` is complete, in its place. One that another process was first with stays. */
