@@ -129,6 +129,13 @@ export class Transport {
       );
       if (!body) return request.end();
       const source = body.open();
+      // who answers before it has heard everything does not want the rest
+      request.on("response", (answer) => {
+        if (request.writableFinished) return;
+        source.unpipe(request);
+        source.destroy();
+        answer.on("close", () => request.destroy());
+      });
       source.on("error", (cause) => request.destroy(cause));
       request.on("close", () => source.destroy());
       source.pipe(request);

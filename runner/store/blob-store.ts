@@ -15,7 +15,7 @@ const READ_SIZE = 1 << 20;
 
 /** How often a stream that breaks is taken up again without much progress in between. */
 const MAX_BREAKS = 5;
-const PROGRESS = 1 << 20;
+const PROGRESS = 64 << 10;
 const FIRST_PAUSE = 100;
 
 /** Bytes that are not those that were asked for. */

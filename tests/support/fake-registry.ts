@@ -1,5 +1,6 @@
 import { createHash } from "node:crypto";
 import { createServer, type IncomingMessage, type ServerResponse } from "node:http";
+import { createServer as createSecure, type ServerOptions } from "node:https";
 import type { AddressInfo } from "node:net";
 import { gzipSync } from "node:zlib";
 import { fileRecord, type OutgoingEntry, writeArchive } from "../../runner/layers/writer.ts";
@@ -18,6 +19,10 @@ export interface FakeRegistry extends AsyncDisposable {
   /** Serves bytes as they are: a manifest under a tag or digest. */
   manifest(repository: string, target: string, mediaType: string, bytes: string): void;
   blob(bytes: Buffer): string;
+  /** Breaks the connection of so many uploads, each after so many bytes, which it keeps. */
+  cutUploads(times: number, bytes: number): void;
+  /** What it has been given or serves: a manifest's bytes by `REPOSITORY/TARGET`. */
+  manifests: ReadonlyMap<string, { mediaType: string; bytes: Buffer }>;
   /** Replaces the answers to requests whose path contains this text. */
   on(text: string, handler: Handler): void;
   /** As it was before any `on`. */
@@ -36,14 +41,20 @@ export const INDEX = "application/vnd.oci.image.index.v1+json";
 const CONFIG = "application/vnd.oci.image.config.v1+json";
 const LAYER = "application/vnd.oci.image.layer.v1.tar+gzip";
 
-export async function fakeRegistry(): Promise<FakeRegistry> {
+/** With `tls` it speaks HTTPS. */
+export async function fakeRegistry(tls?: ServerOptions): Promise<FakeRegistry> {
   const blobs = new Map<string, Buffer>();
   const manifests = new Map<string, { mediaType: string; bytes: Buffer }>();
   const requests: string[] = [];
+  const uploads = new Map<string, Buffer>();
+  const cuts = { times: 0, bytes: 0 };
   let handlers: [text: string, handler: Handler][] = [];
 
   const ordinary = (request: IncomingMessage, response: ServerResponse) => {
     const path = request.url ?? "";
+    if (path === "/v2/") return void response.end("{}");
+    if (path.includes("/blobs/uploads/")) return upload(request, response);
+    if (request.method === "PUT") return putManifest(request, response);
     const found = /^\/v2\/(.+)\/(manifests|blobs)\/([^/?]+)/.exec(path);
     const [, repository = "", kind, target = ""] = found ?? [];
     const manifest = manifests.get(`${repository}/${target}`);
@@ -58,18 +69,72 @@ export async function fakeRegistry(): Promise<FakeRegistry> {
     response.end(JSON.stringify({ errors: [{ code: "MANIFEST_UNKNOWN", message: "manifest unknown" }] }));
   };
 
-  const server = createServer((request, response) => {
+  const upload = (request: IncomingMessage, response: ServerResponse) => {
+    const url = new URL(request.url ?? "", "http://here");
+    const answer = (status: number, headers: Record<string, string> = {}) => {
+      response.writeHead(status, { location: url.pathname, ...headers });
+      response.end();
+    };
+    if (request.method === "POST") {
+      request.resume();
+      const id = String(uploads.size + 1);
+      uploads.set(`${url.pathname}${id}`, Buffer.alloc(0));
+      return answer(202, { location: `${url.pathname}${id}?state=a%2Bb` });
+    }
+    const has = uploads.get(url.pathname);
+    if (!has) return answer(404);
+    if (request.method === "GET") return answer(204, { range: `0-${Math.max(0, has.length - 1)}` });
+    const from = /^(\d+)-/.exec(request.headers["content-range"] ?? "")?.[1];
+    if (from !== undefined && Number(from) !== has.length) return answer(416);
+    let all = has;
+    let here = 0;
+    request.on("data", (chunk: Buffer) => {
+      const room = cuts.times > 0 ? cuts.bytes - here : chunk.length;
+      all = Buffer.concat([all, chunk.subarray(0, room)]);
+      here += chunk.length;
+      uploads.set(url.pathname, all);
+      if (cuts.times === 0 || here < cuts.bytes) return;
+      cuts.times--;
+      request.removeAllListeners("data").socket.destroy();
+    });
+    request.on("end", () => {
+      if (request.method === "PATCH") return answer(202, { range: `0-${all.length - 1}` });
+      const digest = url.searchParams.get("digest") ?? "";
+      if (digest !== sha256(all)) return answer(400);
+      blobs.set(digest, all);
+      answer(201);
+    });
+  };
+
+  const putManifest = (request: IncomingMessage, response: ServerResponse) => {
+    const chunks: Buffer[] = [];
+    request.on("data", (chunk: Buffer) => chunks.push(chunk));
+    request.on("end", () => {
+      const [, name = ""] = /^\/v2\/(.+)$/.exec((request.url ?? "").replace("/manifests/", "/")) ?? [];
+      const bytes = Buffer.concat(chunks);
+      manifests.set(name, { mediaType: request.headers["content-type"] ?? "", bytes });
+      response.writeHead(201, { "docker-content-digest": sha256(bytes) });
+      response.end();
+    });
+  };
+
+  const listener = (request: IncomingMessage, response: ServerResponse) => {
     const { range } = request.headers;
     requests.push(`${request.method} ${request.url}${range === undefined ? "" : ` ${range}`}`);
     const special = handlers.find(([text]) => (request.url ?? "").includes(text));
     if (special) special[1](request, response, () => ordinary(request, response));
     else ordinary(request, response);
-  });
+  };
+  const server = tls ? createSecure(tls, listener) : createServer(listener);
   await new Promise<void>((resolve) => server.listen(0, "127.0.0.1", resolve));
 
   const registry: FakeRegistry = {
     host: `127.0.0.1:${(server.address() as AddressInfo).port}`,
     requests,
+    manifests,
+    cutUploads(times, bytes) {
+      Object.assign(cuts, { times, bytes });
+    },
     blob(bytes) {
       const digest = sha256(bytes);
       blobs.set(digest, bytes);
