@@ -208,6 +208,8 @@ int clear_way(struct apply *a, int parent, const char *name, const char *canonic
     struct stat st;
     if (fstatat(parent, name, &st, AT_SYMLINK_NOFOLLOW) != 0)
         return errno == ENOENT ? 0 : -errno;
+    if (a->placing && !a->replaces && S_ISDIR(st.st_mode))
+        return -EISDIR;
     notes_forget(&a->notes, canonical, S_ISDIR(st.st_mode));
     int result = tree_remove(parent, name);
     /* The cached directory may lie below what went; PARENT itself does not, and stays usable. */
@@ -298,6 +300,8 @@ static int make_one_directory(struct apply *a, int parent, const char *name, con
         return -errno;
     if (S_ISDIR(st.st_mode))
         return 2;
+    if (a->placing && !a->replaces)
+        return -ENOTDIR;
     int cleared = clear_way(a, parent, name, canonical);
     if (cleared < 0)
         return cleared;
@@ -318,7 +322,7 @@ static int make_directory(struct apply *a, const struct entry *entry)
         return -1;
     int made = make_one_directory(a, parent, name, canonical);
     cleanup_fd int fd = made < 0 ? made : tree_open(parent, name, O_RDONLY | O_DIRECTORY);
-    int result = fd < 0 ? fd : made == 1 ? opaque_set(a, fd) : 0;
+    int result = fd < 0 ? fd : made == 1 && !a->placing ? opaque_set(a, fd) : 0;
     if (result < 0)
         return fail(-result, entry->path, "Cannot make the directory");
     result = attributes_set(a, fd, entry, canonical);
@@ -355,7 +359,7 @@ static int make_special(struct apply *a, const struct entry *entry)
         return -1;
     bool device = r->kind == RECORD_CHARACTER || r->kind == RECORD_BLOCK;
     /* A device 0:0 in an archive would become a whiteout and hide another layer's file. */
-    bool stands_in = r->kind == RECORD_CHARACTER && r->dev_major == 0 && r->dev_minor == 0;
+    bool stands_in = !a->placing && r->kind == RECORD_CHARACTER && r->dev_major == 0 && r->dev_minor == 0;
     for (int attempt = 0;; attempt++) {
         int made = stands_in ? make_stand_in(parent, name) : make_node(parent, name, entry);
         if (made == 0)
@@ -364,7 +368,7 @@ static int make_special(struct apply *a, const struct entry *entry)
             int cleared = clear_way(a, parent, name, canonical);
             if (cleared < 0)
                 return fail(-cleared, entry->path, "Cannot replace the earlier entry");
-        } else if (device && !stands_in && made != -EEXIST && made != -ENOSPC)
+        } else if (device && !stands_in && !a->placing && made != -EEXIST && made != -ENOSPC)
             stands_in = true;
         else
             return fail(-made, entry->path, "Cannot make the entry");
@@ -488,9 +492,11 @@ static int apply_entry(struct apply *a, const struct entry *entry)
     case RECORD_HARDLINK:
         return make_hard_link(a, entry);
     case RECORD_WHITEOUT:
-        return make_whiteout(a, entry->path);
+        return a->placing ? refuse(a, entry->path, "it takes away something of a layer, and there is none")
+                          : make_whiteout(a, entry->path);
     case RECORD_OPAQUE:
-        return make_directory_opaque(a, entry->path);
+        return a->placing ? refuse(a, entry->path, "it takes away something of a layer, and there is none")
+                          : make_directory_opaque(a, entry->path);
     case RECORD_SEGMENT:
     case RECORD_END:
         break;
@@ -501,7 +507,7 @@ static int apply_entry(struct apply *a, const struct entry *entry)
 /* A layer without an entry for the root still shows its root's mode on top of the others. */
 static int finish_root(struct apply *a)
 {
-    if (a->root_seen)
+    if (a->root_seen || a->placing)
         return 0;
     struct entry entry = {.record = {.kind = RECORD_DIRECTORY, .mode = 0755}, .path = "", .link = ""};
     uint8_t *memory = NULL;
@@ -549,16 +555,8 @@ static int open_directories(struct apply *a, const char *root, size_t nlowers, c
     return opened < 0 ? fail(-opened, NULL, "Cannot read the layer from standard input") : 0;
 }
 
-int op_apply(const char *root, size_t nlowers, char **lowers)
+static void apply_free(struct apply *a)
 {
-    struct apply *a = xcalloc(1, sizeof *a);
-    *a = (struct apply){.root_name = root, .root = -1, .parent = -1, .sparse = -1};
-    mode_t mask = umask(0);
-    int result = open_directories(a, root, nlowers, lowers);
-    if (result == 0)
-        result = apply_all(a);
-    umask(mask);
-
     parent_forget(a);
     cleanup_fd_function(&a->sparse);
     cleanup_fd_function(&a->root);
@@ -570,5 +568,40 @@ int op_apply(const char *root, size_t nlowers, char **lowers)
     input_close(&a->in);
     notes_free(&a->notes);
     free(a);
+}
+
+int op_apply(const char *root, size_t nlowers, char **lowers)
+{
+    struct apply *a = xcalloc(1, sizeof *a);
+    *a = (struct apply){.root_name = root, .root = -1, .parent = -1, .sparse = -1};
+    mode_t mask = umask(0);
+    int result = open_directories(a, root, nlowers, lowers);
+    if (result == 0)
+        result = apply_all(a);
+    umask(mask);
+    apply_free(a);
+    return result;
+}
+
+/* The way to ROOT may be a container's, which can change it at any time: links lead to nothing but what the container has, and never
+ * through /proc to what this process has open. */
+int op_place(const struct op *op)
+{
+    struct apply *a = xcalloc(1, sizeof *a);
+    *a = (struct apply){
+        .root_name = op->texts[0], .root = -1, .parent = -1, .sparse = -1,
+        .placing = true, .replaces = op->flags & FLAG_OVERWRITE,
+    };
+    mode_t mask = umask(0);
+    cleanup_fd int top = open_cloexec("/", O_PATH | O_DIRECTORY, 0);
+    cleanup_fd int found = top < 0 ? -1 : resolve_in_root(top, op->texts[0]);
+    a->root = found < 0 ? -1 : openat(found, ".", O_RDONLY | O_DIRECTORY | O_CLOEXEC);
+    int result = a->root < 0 ? fail(errno, op->texts[0], "Cannot open the directory") : 0;
+    if (result == 0) {
+        int opened = input_open(&a->in, STDIN_FILENO);
+        result = opened < 0 ? fail(-opened, NULL, "Cannot read the files from standard input") : apply_all(a);
+    }
+    umask(mask);
+    apply_free(a);
     return result;
 }

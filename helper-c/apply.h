@@ -81,6 +81,9 @@ struct apply {
     struct input in;
     struct notes notes;
     uint64_t records, entries, bytes;
+    /* `place`: into a tree that is somebody's, not a layer of its own. */
+    bool placing;
+    bool replaces; /* a directory may make way for something else, and the reverse */
     bool root_seen, xattr_whiteouts;
     uint64_t whiteouts;
 

@@ -171,6 +171,7 @@ enum op_flag {
     FLAG_NOCOPY = 1 << 15,
     FLAG_NAMES = 1 << 16,
     FLAG_TREE = 1 << 17,
+    FLAG_OVERWRITE = 1 << 18,
 };
 
 struct words {
@@ -517,7 +518,10 @@ int cmd_serve(int argc, char **argv);
 /* 0, or -1 after fail(). */
 int op_apply(const char *root, size_t nlowers, char **lowers);
 int op_pack(const struct op *op);
+int op_place(const struct op *op);
 int op_remove(size_t n, char **paths);
+/* look.c: events on standard output */
+int op_look(size_t n, char **paths);
 /* Exit codes. */
 int cmd_check(int argc, char **argv);
 int cmd_seccomp(int argc, char **argv);

@@ -21,7 +21,8 @@ static const struct {
     {"slave", FLAG_SLAVE},       {"shared", FLAG_SHARED},   {"rprivate", FLAG_RPRIVATE},
     {"rslave", FLAG_RSLAVE},     {"rshared", FLAG_RSHARED}, {"make", FLAG_MAKE},
     {"optional", FLAG_OPTIONAL}, {"volatile", FLAG_VOLATILE}, {"userxattr", FLAG_USERXATTR},
-    {"nocopy", FLAG_NOCOPY},       {"names", FLAG_NAMES},       {"tree", FLAG_TREE},
+    {"nocopy", FLAG_NOCOPY},     {"names", FLAG_NAMES},     {"tree", FLAG_TREE},
+    {"overwrite", FLAG_OVERWRITE},
 };
 
 #define FLAGS_OVERLAY (FLAG_VOLATILE | FLAG_USERXATTR | FLAG_RO)
@@ -66,6 +67,8 @@ static const struct op_spec op_specs[] = {
     {"exec", "*", 0, NULL},
     {"apply", "p*", 0, NULL},
     {"pack", "ptf*", FLAG_NAMES | FLAG_TREE, NULL},
+    {"place", "pf", FLAG_OVERWRITE, NULL},
+    {"look", "*", 0, NULL},
     {"remove", "*", 0, NULL},
     {"finish", "", 0, NULL},
 };
@@ -435,7 +438,7 @@ static bool is_one_of(const char *name, const char *const *list, size_t count)
 
 static void check_op(const struct plan *plan, const struct op *op, bool has_root)
 {
-    static const char *const last[] = {"exec", "apply", "pack", "remove", "finish"};
+    static const char *const last[] = {"exec", "apply", "pack", "place", "look", "remove", "finish"};
     static const char *const anywhere[] = {"private-mounts", "loopback", "root", "overlay", "chown"};
     static const char *const unmounted[] = {"loopback", "root", "mkdir", "file", "symlink"};
     const char *name = op->spec->name;

@@ -13,7 +13,8 @@ export function containerUser(spec: string, lowers: string[]): ResolvedUser {
   return resolveUser(spec, readBelow(lowers, "etc/passwd"), readBelow(lowers, "etc/group"));
 }
 
-function readBelow(lowers: string[], path: string): string {
+/** A small file as the layers show it, topmost first; empty where there is none. */
+export function readBelow(lowers: string[], path: string): string {
   for (const lower of lowers) {
     let fd: number;
     try {

@@ -5,7 +5,14 @@ import { TsboxError } from "../base/error.ts";
 import { checkName, generateID, generateName } from "../container/name.ts";
 import { type ContainerRecord, RESTART_POLICY, STOP_MARK } from "../container/record.ts";
 import { encodePlan } from "../helper/wire.ts";
-import { containerPlan, type ProcessPlan, type Root, type Supervision, UNSEEN_TERMINAL } from "../plan/build.ts";
+import {
+  containerPlan,
+  hasAccountFiles,
+  type ProcessPlan,
+  type Root,
+  type Supervision,
+  UNSEEN_TERMINAL,
+} from "../plan/build.ts";
 import { capabilityMask } from "../plan/capabilities.ts";
 import { type Identity, rootIsCaller } from "../plan/idmap.ts";
 import type { UserMount } from "../plan/mounts.ts";
@@ -13,6 +20,7 @@ import { DEFAULT_PATH, processArgv, processEnv } from "../plan/process.ts";
 import type { Plan } from "../plan/types.ts";
 import { initLayerPath } from "../store/layer-store.ts";
 import { readText } from "../sys/host-facts.ts";
+import { accountFiles } from "./caller-accounts.ts";
 import { containerUser } from "./container-user.ts";
 import type { Engine } from "./engine.ts";
 import { anonymousVolumes, makeMountFolders, resolveMounts, withVolumesOf } from "./resolve-mounts.ts";
@@ -187,7 +195,7 @@ export async function createContainer(
   if (!options.printPlan) {
     try {
       makeWritable(dir, description);
-      makeShared(dir, description, hostname);
+      makeShared(engine, dir, description, hostname);
       writeFileSync(planPath, encodePlan(plan), { mode: 0o600 });
       if (options.restart !== undefined) writeFileSync(join(dir, RESTART_POLICY), options.restart, { mode: 0o600 });
       if (options.cidfile !== undefined) writeCidfile(options.cidfile, id);
@@ -248,7 +256,8 @@ export function makeWritable(
 }
 
 /** The mount point and the files that are mounted over /etc/hosts and its like. */
-export function makeShared(dir: string, { options, root }: Description, hostname: string): void {
+export function makeShared(engine: Engine, dir: string, description: Description, hostname: string): void {
+  const { options, root, identity, resolved } = description;
   mkdirSync(join(dir, "merged"), { mode: 0o755 });
   const host = options.network === "host" || root.kind === "host";
   writeFileSync(join(dir, "hostname"), `${hostname}\n`);
@@ -256,6 +265,11 @@ export function makeShared(dir: string, { options, root }: Description, hostname
   writeFileSync(join(dir, "hosts"), (host && readText("/etc/hosts")) || `${LOCAL_HOSTS}127.0.1.1\t${hostname}\n`);
   writeFileSync(join(dir, "resolv.conf"), options.network === "host" ? readText("/etc/resolv.conf") : "");
   for (const name of ["hostname", "hosts", "resolv.conf"]) chmodSync(join(dir, name), 0o644);
+  if (root.kind !== "image" || !hasAccountFiles(identity)) return;
+  for (const [name, text] of Object.entries(accountFiles(engine, resolved.lowers, identity))) {
+    writeFileSync(join(dir, name), text);
+    chmodSync(join(dir, name), 0o644);
+  }
 }
 
 const LOCAL_HOSTS = "127.0.0.1\tlocalhost\n::1\tlocalhost ip6-localhost ip6-loopback\n";

@@ -4,6 +4,7 @@ import { EVENTS_FD, failure, startHelper } from "../helper/client.ts";
 import { initLayerOps, storePlan } from "../plan/build.ts";
 import type { Identity } from "../plan/idmap.ts";
 import { initLayerPath } from "../store/layer-store.ts";
+import { callerAccounts } from "./caller-accounts.ts";
 import type { Engine } from "./engine.ts";
 import { explained } from "./explain.ts";
 
@@ -18,7 +19,9 @@ export async function makeInitLayer(engine: Engine, lowers: string[], identity: 
   for (const name of ["upper", "work", "merged"]) mkdirSync(part(name), { recursive: true });
   // it becomes "/" of the layer, whatever the caller's umask
   chmodSync(part("upper"), statSync(lowers[0] as string).mode & 0o7777);
-  const plan = storePlan(identity, initLayerOps(lowers, part("upper"), part("work"), part("merged")), EVENTS_FD);
+  const accounts = identity.kind === "single" ? { passwd: "", group: "" } : callerAccounts(engine, lowers, identity);
+  const ops = initLayerOps(lowers, part("upper"), part("work"), part("merged"), accounts);
+  const plan = storePlan(identity, ops, EVENTS_FD);
   const result = await startHelper(plan, ["ignore", "ignore", "pipe"]).done;
   if (result.code !== 0) throw explained(failure("make the init layer", result));
   try {

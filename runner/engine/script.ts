@@ -61,7 +61,7 @@ export async function openHost(engine: Engine, options: RunOptions): Promise<Scr
   const id = generateID();
   const dir = engine.containers.dir(id);
   mkdirSync(join(dir, "runs"), { recursive: true, mode: 0o711 });
-  makeShared(dir, description, options.hostname ?? id.slice(0, 12));
+  makeShared(engine, dir, description, options.hostname ?? id.slice(0, 12));
   return { server: new HelperServer(description.identity, [dir]), description, dir, runs: 0 };
 }
 

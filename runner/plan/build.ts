@@ -89,7 +89,8 @@ export function containerPlan(input: ContainerPlanInput, supervision: Supervisio
       ...kernelMounts(input.network),
       ...deviceMounts(input.shmSize),
       ...userMounts(input.mounts, `${writable}/mounts`),
-      ...nameFiles(dir, input.mounts, dir !== writable),
+      ...nameFiles(dir, NAME_FILES, input.mounts, dir !== writable),
+      ...(hasAccountFiles(identity) ? nameFiles(dir, ACCOUNT_FILES, input.mounts, dir !== writable) : []),
       ...protectionMounts(),
       ...(input.readOnly ? [{ op: "remount", dest: "/", flags: ["ro"] } satisfies Op] : []),
       { op: "pivot-root" },
@@ -136,7 +137,13 @@ export function storePlan(identity: Identity, ops: Op[], eventsFd?: number): Pla
 }
 
 /** What makes the folders and files of a container's init layer: the places that every container mounts over, whether or not the image has them. */
-export function initLayerOps(lowers: string[], upper: string, work: string, target: string): Op[] {
+export function initLayerOps(
+  lowers: string[],
+  upper: string,
+  work: string,
+  target: string,
+  accounts: { passwd: string; group: string },
+): Op[] {
   return [
     { op: "private-mounts" },
     { op: "overlay", target, upper, work, flags: ["userxattr"], lowers },
@@ -145,7 +152,18 @@ export function initLayerOps(lowers: string[], upper: string, work: string, targ
     ...["/etc/hosts", "/etc/hostname", "/etc/resolv.conf"].map(
       (dest): Op => ({ op: "file", dest, mode: 0o644, content: "" }),
     ),
+    ...accountOps("/etc/passwd", accounts.passwd),
+    ...accountOps("/etc/group", accounts.group),
     { op: "finish" },
+  ];
+}
+
+/** Added to the image's file, or a file of its own where there is none. */
+function accountOps(dest: string, content: string): Op[] {
+  if (content === "") return [];
+  return [
+    { op: "append", dest, content },
+    { op: "file", dest, mode: 0o644, content },
   ];
 }
 
@@ -207,12 +225,20 @@ function hostEntry(writable: string, entry: HostRootEntry, number: number, flags
   }
 }
 
+const NAME_FILES = ["hosts", "hostname", "resolv.conf"];
+const ACCOUNT_FILES = ["passwd", "group"];
+
+/** Keep-id where only one id exists: the caller's lines are in files of the container's own. */
+export function hasAccountFiles(identity: Identity): boolean {
+  return identity.kind === "single" && !rootIsCaller(identity.uidMap);
+}
+
 /**
  * hosts, hostname and resolv.conf are mounted over, so that they are never committed; a mount of the user's wins. Where several containers
  * share them they are read-only: one could otherwise send the next, which is meant to be fresh, to an address of its choice.
  */
-function nameFiles(dir: string, mounts: UserMount[], shared: boolean): Op[] {
-  return ["hosts", "hostname", "resolv.conf"]
+function nameFiles(dir: string, names: readonly string[], mounts: UserMount[], shared: boolean): Op[] {
+  return names
     .filter((name) => !mounts.some((mount) => mount.target === `/etc/${name}` || mount.target === "/etc"))
     .map((name) => ({
       op: "bind",

@@ -98,6 +98,12 @@ export function rootIsCaller(map: IdRange[]): boolean {
   return map.some((range) => range.inside === 0 && range.count === 1);
 }
 
+/** The id inside that an id outside has; undefined where it has none. */
+export function insideID(map: IdRange[], outside: number): number | undefined {
+  const range = map.find((one) => outside >= one.outside && outside < one.outside + one.count);
+  return range && range.inside + outside - range.outside;
+}
+
 /** Whether an inside id exists in the map. */
 export function isMapped(map: IdRange[], id: number): boolean {
   return map.some((range) => id >= range.inside && id < range.inside + range.count);

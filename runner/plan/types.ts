@@ -55,6 +55,8 @@ export type Op =
   | { op: "exec"; argv: string[] }
   | { op: "apply"; root: string; lowers: string[] }
   | { op: "pack"; root: string; init: string; flags: string[]; lowers: string[] }
+  | { op: "place"; root: string; flags: string[] }
+  | { op: "look"; paths: string[] }
   | { op: "remove"; paths: string[] }
   | { op: "finish" };
 
@@ -137,6 +139,7 @@ export type HelperEvent = { time: string } & (
       minor: number;
     }
   | { event: "missing-link"; path: string; link: string }
+  | { event: "found"; path: string; kind: "directory" | "file" | "link" | "other" | "missing"; link?: string }
   | { event: "applied"; entries: number; bytes: number }
 );
 
