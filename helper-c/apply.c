@@ -312,6 +312,8 @@ static int make_directory(struct apply *a, const struct entry *entry)
 {
     if (*entry->path == '\0') {
         a->root_seen = true;
+        if (a->placing && !a->dresses_root)
+            return 0;
         int result = attributes_set(a, a->root, entry, "");
         return result < 0 ? fail(-result, a->root_name, "Cannot set the attributes of the root directory") : 0;
     }
@@ -590,7 +592,7 @@ int op_place(const struct op *op)
     struct apply *a = xcalloc(1, sizeof *a);
     *a = (struct apply){
         .root_name = op->texts[0], .root = -1, .parent = -1, .sparse = -1,
-        .placing = true, .replaces = op->flags & FLAG_OVERWRITE,
+        .placing = true, .dresses_root = op->flags & FLAG_ROOT, .replaces = op->flags & FLAG_OVERWRITE,
     };
     mode_t mask = umask(0);
     cleanup_fd int top = open_cloexec("/", O_PATH | O_DIRECTORY, 0);

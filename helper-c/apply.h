@@ -83,6 +83,7 @@ struct apply {
     uint64_t records, entries, bytes;
     /* `place`: into a tree that is somebody's, not a layer of its own. */
     bool placing;
+    bool dresses_root; /* ROOT gets the attributes that an entry for it says */
     bool replaces; /* a directory may make way for something else, and the reverse */
     bool root_seen, xattr_whiteouts;
     uint64_t whiteouts;

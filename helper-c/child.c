@@ -136,6 +136,8 @@ void child_main(struct run *run)
         must(op_apply(last->texts[0], last->words.count, last->words.list));
     else if (strcmp(last->spec->name, "pack") == 0)
         must(op_pack(last));
+    else if (strcmp(last->spec->name, "pick") == 0)
+        must(op_pick(last));
     else if (strcmp(last->spec->name, "place") == 0)
         must(op_place(last));
     else if (strcmp(last->spec->name, "look") == 0)

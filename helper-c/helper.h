@@ -172,6 +172,7 @@ enum op_flag {
     FLAG_NAMES = 1 << 16,
     FLAG_TREE = 1 << 17,
     FLAG_OVERWRITE = 1 << 18,
+    FLAG_ROOT = 1 << 19,
 };
 
 struct words {
@@ -518,6 +519,7 @@ int cmd_serve(int argc, char **argv);
 /* 0, or -1 after fail(). */
 int op_apply(const char *root, size_t nlowers, char **lowers);
 int op_pack(const struct op *op);
+int op_pick(const struct op *op);
 int op_place(const struct op *op);
 int op_remove(size_t n, char **paths);
 /* look.c: events on standard output */

@@ -402,6 +402,13 @@ static void raise_descriptor_limit(void)
     }
 }
 
+static int put_end(struct pack *p)
+{
+    struct record end = {.kind = RECORD_END, .size = p->left_out};
+    int result = output_record(&p->out, &end, "", "", NULL);
+    return written(p, result == 0 ? output_flush(&p->out) : result);
+}
+
 int op_pack(const struct op *op)
 {
     struct pack *p = xcalloc(1, sizeof *p);
@@ -416,16 +423,56 @@ int op_pack(const struct op *op)
         result = put_root(p, &place);
     if (result == 0)
         result = pack_entries(p, &place, false);
-    if (result == 0) {
-        struct record end = {.kind = RECORD_END, .size = p->left_out};
-        result = output_record(&p->out, &end, "", "", NULL);
-        if (result == 0)
-            result = output_flush(&p->out);
-        result = written(p, result);
-    }
+    if (result == 0)
+        result = put_end(p);
     below_close(&place.below);
     cleanup_fd_function(&place.fd);
     cleanup_fd_function(&place.init);
+    output_close(&p->out);
+    links_free(&p->links);
+    free(p);
+    return result;
+}
+
+/* PATH's parent as an O_PATH descriptor, and its last name; "." for the root itself. The way may be a container's: see op_place. */
+static int open_parent(const char *path, char name[NAME_MAX + 1])
+{
+    cleanup_fd int root = open_cloexec("/", O_PATH | O_DIRECTORY, 0);
+    cleanup_free char *parent = xstrdup(path);
+    size_t length = strlen(parent);
+    while (length > 0 && parent[length - 1] == '/')
+        parent[--length] = '\0';
+    char *slash = strrchr(parent, '/');
+    const char *last = slash ? slash + 1 : parent;
+    if (strlen(last) > NAME_MAX || strcmp(last, "..") == 0) {
+        errno = EINVAL;
+        return -1;
+    }
+    strcpy(name, *last ? last : ".");
+    *(slash ? slash + 1 : parent) = '\0';
+    return root < 0 ? -1 : resolve_in_root(root, parent);
+}
+
+int op_pick(const struct op *op)
+{
+    const char *path = op->texts[0];
+    char name[NAME_MAX + 1];
+    struct stat st;
+    struct place place = {.fd = open_parent(path, name), .init = -1};
+    if (place.fd < 0 || fstatat(place.fd, name, &st, AT_SYMLINK_NOFOLLOW) != 0) {
+        int error = errno;
+        cleanup_fd_function(&place.fd);
+        return fail(error, path, "Cannot find what to read");
+    }
+    struct pack *p = xcalloc(1, sizeof *p);
+    p->tree = p->lowest = true;
+    strcpy(p->path, "x");
+    raise_descriptor_limit();
+    output_open(&p->out, STDOUT_FILENO);
+    int result = pack_entry(p, &place, name);
+    if (result == 0)
+        result = put_end(p);
+    cleanup_fd_function(&place.fd);
     output_close(&p->out);
     links_free(&p->links);
     free(p);

@@ -22,7 +22,7 @@ static const struct {
     {"rslave", FLAG_RSLAVE},     {"rshared", FLAG_RSHARED}, {"make", FLAG_MAKE},
     {"optional", FLAG_OPTIONAL}, {"volatile", FLAG_VOLATILE}, {"userxattr", FLAG_USERXATTR},
     {"nocopy", FLAG_NOCOPY},     {"names", FLAG_NAMES},     {"tree", FLAG_TREE},
-    {"overwrite", FLAG_OVERWRITE},
+    {"overwrite", FLAG_OVERWRITE}, {"root", FLAG_ROOT},
 };
 
 #define FLAGS_OVERLAY (FLAG_VOLATILE | FLAG_USERXATTR | FLAG_RO)
@@ -67,7 +67,8 @@ static const struct op_spec op_specs[] = {
     {"exec", "*", 0, NULL},
     {"apply", "p*", 0, NULL},
     {"pack", "ptf*", FLAG_NAMES | FLAG_TREE, NULL},
-    {"place", "pf", FLAG_OVERWRITE, NULL},
+    {"pick", "p", 0, NULL},
+    {"place", "pf", FLAG_OVERWRITE | FLAG_ROOT, NULL},
     {"look", "*", 0, NULL},
     {"remove", "*", 0, NULL},
     {"finish", "", 0, NULL},
@@ -438,7 +439,7 @@ static bool is_one_of(const char *name, const char *const *list, size_t count)
 
 static void check_op(const struct plan *plan, const struct op *op, bool has_root)
 {
-    static const char *const last[] = {"exec", "apply", "pack", "place", "look", "remove", "finish"};
+    static const char *const last[] = {"exec", "apply", "pack", "pick", "place", "look", "remove", "finish"};
     static const char *const anywhere[] = {"private-mounts", "loopback", "root", "overlay", "chown"};
     static const char *const unmounted[] = {"loopback", "root", "mkdir", "file", "symlink"};
     const char *name = op->spec->name;

@@ -20,6 +20,7 @@ export const VERBS: Record<string, VerbEntry> = {
   kill: { summary: "send a signal to containers", load: () => import("./commands/kill.ts") },
   wait: { summary: "wait until containers end and show their exit codes", load: () => import("./commands/wait.ts") },
   rename: { summary: "give a container another name", load: () => import("./commands/rename.ts") },
+  cp: { summary: "copy files to and from a container", load: () => import("./commands/cp.ts") },
   rm: { summary: "remove containers", load: () => import("./commands/rm.ts") },
   commit: { summary: "make an image of a container's changes", load: () => import("./commands/commit.ts") },
   diff: { summary: "list what a container changed", load: () => import("./commands/diff.ts") },
@@ -53,6 +54,8 @@ export const VERBS: Record<string, VerbEntry> = {
     summary: "tell by the exit status if a volume exists",
     load: () => import("./commands/volume-exists.ts"),
   },
+  "volume export": { summary: "write a volume to an archive", load: () => import("./commands/volume-export.ts") },
+  "volume import": { summary: "fill a volume from an archive", load: () => import("./commands/volume-import.ts") },
   "volume rm": { summary: "remove volumes", load: () => import("./commands/volume-rm.ts") },
   "volume prune": { summary: "remove volumes that nobody uses", load: () => import("./commands/volume-prune.ts") },
   unshare: {
@@ -86,14 +89,14 @@ const HIDDEN: Record<string, VerbEntry> = {
 };
 
 /** What a container's life is made of, in the order of `tsbox --help`; each is also a verb of `tsbox container`. */
-const LIFE = "run create start restart attach exec ps logs stop kill wait rename rm".split(" ");
+const LIFE = "run create start restart attach exec ps logs stop kill wait rename cp rm".split(" ");
 
 /** The order of `tsbox --help`. */
 export const SECTIONS: readonly (readonly [string, readonly string[]])[] = [
   ["Containers", [...LIFE, "commit", "diff", "export", "inspect"]],
   ["Images", ["pull", "push", "lock", "images", "history", "explore", "tag", "untag", "rmi", "load", "save", "import"]],
   ["Registries", ["search", "login", "logout"]],
-  ["Volumes", under("volume", "create", "ls", "inspect", "exists", "rm", "prune")],
+  ["Volumes", under("volume", "create", "ls", "inspect", "exists", "export", "import", "rm", "prune")],
   ["This machine", ["unshare", "doctor", "info", ...under("system", "df", "prune", "check", "reset"), "version"]],
 ];
 
@@ -117,7 +120,7 @@ const GROUPS: Record<string, Record<string, readonly string[]>> = {
   },
   system: { ...same("info"), ...group("system", "df", "prune", "check", "reset") },
   volume: {
-    ...group("volume", "create", "ls", "inspect", "exists", "rm", "prune"),
+    ...group("volume", "create", "ls", "inspect", "exists", "export", "import", "rm", "prune"),
     list: ["volume ls"],
     remove: ["volume rm"],
   },

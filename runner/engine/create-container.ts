@@ -196,6 +196,8 @@ export async function createContainer(
     try {
       makeWritable(dir, description);
       makeShared(engine, dir, description, hostname);
+      // for cp: the host's own root is another one tomorrow
+      if (description.root.kind === "host") writeFileSync(join(dir, "root.json"), JSON.stringify(description.root));
       writeFileSync(planPath, encodePlan(plan), { mode: 0o600 });
       if (options.restart !== undefined) writeFileSync(join(dir, RESTART_POLICY), options.restart, { mode: 0o600 });
       if (options.cidfile !== undefined) writeCidfile(options.cidfile, id);

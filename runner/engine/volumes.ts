@@ -124,6 +124,19 @@ function usersOfVolumes(engine: Engine): Map<string, string[]> {
   return users;
 }
 
+/** Where a volume's files lie, for those who read or write all of it. */
+export function volumeFolderOf(engine: Engine, word: string): string {
+  const volume = findVolume(engine, word);
+  const type = parseVolumeOptions(volume.name, volume.options);
+  if (type.type === "tmpfs") {
+    throw new TsboxError(`Cannot read volume "${volume.name}": it is a tmpfs, which exists in containers only`, {
+      code: "VOLUME_OPTIONS",
+      exitCode: 1,
+    });
+  }
+  return type.type === "bind" ? type.device : volume.mountpoint;
+}
+
 /** Bytes that a volume takes on disk; folders that are closed to the caller are not counted. */
 export function volumeSize(volume: ListedVolume): number {
   let size = 0;

@@ -158,6 +158,19 @@ export function applyLayer(plan: Plan): { sink: Writable; done: Promise<Applied>
   return { sink, done, kill: () => run.child.kill("SIGKILL") };
 }
 
+/** Runs `look` and returns what was found, in the order of the paths. */
+export async function lookAt(plan: Plan): Promise<Extract<HelperEvent, { event: "found" }>[]> {
+  const run = startHelper(plan, ["ignore", "pipe", "pipe"]);
+  const lines: string[] = [];
+  createInterface({ input: run.child.stdout as Readable }).on("line", (line) => lines.push(line));
+  const result = await run.done;
+  if (result.code !== 0) throw failure("look at the files", result);
+  return lines.flatMap((line) => {
+    const event = decodeEvent(line);
+    return event?.event === "found" ? [event] : [];
+  });
+}
+
 /** Starts `pack`: `records` is its stream, `done` resolves when the tree was read to its end. */
 export function packTree(plan: Plan): { records: Readable; done: Promise<void>; kill(): void } {
   const run = startHelper(plan, ["ignore", "pipe", "pipe"]);

@@ -118,6 +118,7 @@ function opWords(op: Op): (string | number)[] {
         op.op,
         ...[op.bounding, op.effective, op.permitted, op.inheritable, op.ambient].map((mask) => mask.toString(16)),
       ];
+    case "pick":
     case "seccomp":
     case "cwd":
     case "cwd-make":

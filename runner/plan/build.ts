@@ -136,6 +136,24 @@ export function storePlan(identity: Identity, ops: Op[], eventsFd?: number): Pla
   };
 }
 
+/** What a container that does not run would see: its root with its mounts, but for what is in memory. Ends where its "/" is "/". */
+export function viewOps(dir: string, root: Root, identity: Pick<Identity, "uidMap">, mounts: UserMount[]): Op[] {
+  const kept = mounts.map((mount): UserMount => ({ ...mount, flags: [...mount.flags, ...optional(mount)] }));
+  return [
+    { op: "private-mounts" },
+    ...rootOps(dir, dir, root, rootIsCaller(identity.uidMap)),
+    ...volumeOps(kept),
+    // by their numbers the overlays find their folders
+    ...userMounts(kept, `${dir}/mounts`).filter((op) => op.op !== "tmpfs"),
+    { op: "pivot-root" },
+  ];
+}
+
+/** The source of a bind mount may have gone since; the rest can be seen all the same. */
+function optional(mount: UserMount): string[] {
+  return mount.type === "bind" && mount.fill === undefined ? ["optional"] : [];
+}
+
 /** What makes the folders and files of a container's init layer: the places that every container mounts over, whether or not the image has them. */
 export function initLayerOps(
   lowers: string[],
