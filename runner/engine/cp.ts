@@ -152,13 +152,10 @@ async function findSource(
 }
 
 function missing(given: GivenPath, side?: Side): TsboxError {
-  return new TsboxError(
-    `Cannot copy "${visible(given.path)}": there is no such file${side ? ` ${side.what}` : ""}`,
-    {
-      code: "NO_SUCH_FILE",
-      exitCode: 1,
-    },
-  );
+  return new TsboxError(`Cannot copy "${visible(given.path)}": there is no such file${side ? ` ${side.what}` : ""}`, {
+    code: "NO_SUCH_FILE",
+    exitCode: 1,
+  });
 }
 
 async function findDestination(side: Side, given: GivenPath): Promise<Destination> {
