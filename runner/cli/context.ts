@@ -4,6 +4,7 @@ export interface Output {
   write(text: string | Uint8Array): unknown;
   isTTY?: boolean;
   columns?: number;
+  rows?: number;
 }
 
 export interface Context {

@@ -1,8 +1,13 @@
-/** How a pull, push or load is shown: a bar a layer on a terminal, a line an event elsewhere, nothing with `--quiet`. */
+/**
+ * How a transfer of layers is shown: bars on a terminal, a line an event elsewhere, JSON for programs, nothing with `--quiet`. All of it goes to
+ * standard error; standard output is for the result.
+ */
 
-import type { Output } from "./context.ts";
-import { shortId } from "./table.ts";
-import { humanSize } from "./units.ts";
+import type { Context, Output } from "./context.ts";
+import { boolean, choice, type Flags } from "./flags.ts";
+import { Bars } from "./progress/bars.ts";
+import { jsonLines } from "./progress/json.ts";
+import { plainLines } from "./progress/plain.ts";
 
 export type Phase = "waiting" | "downloading" | "unpacking" | "done" | "exists" | "pushing" | "pushed" | "mounted";
 
@@ -21,71 +26,53 @@ export interface Progress {
   end(): void;
 }
 
-const WORDS: Record<Phase, string> = {
-  waiting: "waiting",
-  downloading: "downloading",
-  unpacking: "unpacking",
-  done: "pull complete",
-  exists: "already here",
-  pushing: "pushing",
-  pushed: "pushed",
-  mounted: "mounted from another repository",
-};
-
-export function makeProgress(output: Output, quiet: boolean, now: () => number): Progress {
-  if (quiet) return { update() {}, end() {} };
-  return output.isTTY ? bars(output, now) : lines(output);
+export interface ProgressPrinter {
+  /** Follows the layers of one image; one at a time. */
+  start(subject: string): Progress;
+  /** Standard error for everybody else meanwhile: what is written there stands above the bars. Whole lines. */
+  stderr: Output;
 }
 
-/** Off a terminal (logs of CI) only changes of phase are told: no line is ever overwritten, and none comes a hundred times. */
-function lines(output: Output): Progress {
-  const told = new Map<string, Phase>();
-  return {
-    update({ layer, phase, total }) {
-      if (told.get(layer) === phase || phase === "waiting") return;
-      told.set(layer, phase);
-      output.write(
-        `${shortId(layer)}: ${WORDS[phase]}${(phase === "downloading" || phase === "pushing") && total ? ` ${humanSize(total)}` : ""}\n`,
-      );
-    },
-    end() {},
-  };
+export const PROGRESS_MODES = ["auto", "tty", "plain", "json", "none"] as const;
+export type ProgressMode = (typeof PROGRESS_MODES)[number];
+
+export const PROGRESS_FLAGS = {
+  progress: choice(PROGRESS_MODES, {
+    help: "bars, a line an event, or JSON lines, on standard error (default auto: bars on a terminal)",
+  }),
+  quiet: boolean({ short: "q", help: "show no progress" }),
+} satisfies Flags;
+
+const SILENT: Progress = { update() {}, end() {} };
+
+export function progressPrinter(
+  context: Pick<Context, "stderr" | "env" | "now">,
+  flags: { progress?: ProgressMode | undefined; quiet?: boolean },
+): ProgressPrinter {
+  const { stderr, now } = context;
+  const asked = flags.quiet ? "none" : (flags.progress ?? "auto");
+  const canDraw = stderr.isTTY === true && context.env.TERM !== "dumb";
+  const mode = asked === "auto" ? (canDraw ? "tty" : "plain") : asked;
+  switch (mode) {
+    case "none":
+      return { start: () => SILENT, stderr };
+    case "plain":
+      return { start: () => plainLines(stderr, now), stderr };
+    case "json":
+      return { start: (subject) => jsonLines(stderr, subject, now), stderr };
+    case "tty": {
+      let bars: Bars | undefined;
+      return {
+        start: () => {
+          bars = new Bars(stderr, now);
+          return bars;
+        },
+        stderr: { ...windowOf(stderr), write: (text) => (bars ? bars.above(text) : stderr.write(text)) },
+      };
+    }
+  }
 }
 
-/** Time between two drawings: more often only costs. */
-const FRAME = 80;
-
-function bars(output: Output, now: () => number): Progress {
-  const layers = new Map<string, ProgressEvent>();
-  let drawn = 0;
-  let last = 0;
-  const draw = () => {
-    last = now();
-    const up = drawn > 0 ? `\x1b[${drawn}A` : "";
-    const rows = [...layers.values()].map((event) => `\r\x1b[2K${progressLine(event, output.columns ?? 80)}\n`);
-    drawn = rows.length;
-    output.write(up + rows.join(""));
-  };
-  return {
-    update(event) {
-      const phaseChanged = layers.get(event.layer)?.phase !== event.phase;
-      layers.set(event.layer, event);
-      if (phaseChanged || now() - last >= FRAME) draw();
-    },
-    end() {
-      if (layers.size > 0) draw();
-    },
-  };
-}
-
-/** `4f4fb700ef54: downloading [=====>     ] 1.2MB/4.3MB`, never wider than the terminal, which would break the redrawing. */
-export function progressLine({ layer, phase, current = 0, total = 0 }: ProgressEvent, columns: number): string {
-  const head = `${shortId(layer)}: ${WORDS[phase]}`;
-  if (!["downloading", "unpacking", "pushing"].includes(phase) || total <= 0) return head.slice(0, columns - 1);
-  const tail = ` ${humanSize(Math.min(current, total))}/${humanSize(total)}`;
-  const width = Math.min(40, columns - 1 - head.length - tail.length - 3);
-  if (width < 5) return (head + tail).slice(0, columns - 1);
-  const filled = Math.floor((Math.min(current, total) / total) * width);
-  const bar = filled >= width ? "=".repeat(width) : `${"=".repeat(filled)}>`.padEnd(width);
-  return `${head} [${bar}]${tail}`;
+function windowOf({ isTTY, columns }: Output): Partial<Output> {
+  return { ...(isTTY !== undefined && { isTTY }), ...(columns !== undefined && { columns }) };
 }

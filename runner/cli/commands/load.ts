@@ -1,7 +1,7 @@
 import { resolve } from "node:path";
-import { boolean, string, value } from "../flags.ts";
+import { string, value } from "../flags.ts";
 import { parsePlatform } from "../options/platform.ts";
-import { makeProgress } from "../progress.ts";
+import { PROGRESS_FLAGS, progressPrinter } from "../progress.ts";
 import { UsageError } from "../usage-error.ts";
 import { defineVerb, engineOf } from "../verb.ts";
 
@@ -15,7 +15,7 @@ export default defineVerb({
       placeholder: "OS/ARCH[/VARIANT]",
       help: "which of several to take (default: this machine's)",
     }),
-    quiet: boolean({ short: "q", help: "show no progress" }),
+    ...PROGRESS_FLAGS,
   },
   words: { min: 0, max: 0 },
   cleansUp: true,
@@ -31,14 +31,15 @@ export default defineVerb({
       });
     }
     const { load } = await import("../../engine/load.ts");
-    const progress = makeProgress(context.stderr, flags.quiet, context.now);
-    const loaded = await load(engineOf(context), {
+    const printer = progressPrinter(context, flags);
+    const progress = printer.start(flags.input ?? "-");
+    const loaded = await load(engineOf({ ...context, stderr: printer.stderr }), {
       // Absent: standard input.
       ...(flags.input === undefined ? {} : { path: resolve(context.cwd, flags.input) }),
       ...(flags.platform === undefined ? {} : { platform: flags.platform }),
       signal: context.signal,
-      onProgress: progress.update,
-    }).finally(progress.end);
+      onProgress: (event) => progress.update(event),
+    }).finally(() => progress.end());
     for (const { names, id } of loaded) {
       for (const name of names) context.stdout.write(`Loaded image: ${name}\n`);
       if (names.length === 0) context.stdout.write(`Loaded image ID: ${id}\n`);

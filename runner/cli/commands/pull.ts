@@ -1,7 +1,7 @@
-import { boolean, value } from "../flags.ts";
+import { value } from "../flags.ts";
 import { LOCK_FLAGS, readLockOptions } from "../lock-flags.ts";
 import { parsePlatform } from "../options/platform.ts";
-import { makeProgress } from "../progress.ts";
+import { PROGRESS_FLAGS, progressPrinter } from "../progress.ts";
 import { readConnection, TRANSFER_FLAGS } from "../registry-flags.ts";
 import { defineVerb, engineOf } from "../verb.ts";
 
@@ -15,7 +15,7 @@ export default defineVerb({
       help: "platform of the image (default: this machine's)",
     }),
     ...LOCK_FLAGS,
-    quiet: boolean({ short: "q", help: "show no progress" }),
+    ...PROGRESS_FLAGS,
     ...TRANSFER_FLAGS,
   },
   words: { min: 1 },
@@ -27,15 +27,16 @@ export default defineVerb({
   async act(parsed, context) {
     const { flags, words } = parsed;
     const { pull } = await import("../../engine/pull.ts");
-    const engine = engineOf(context, readLockOptions(parsed));
+    const printer = progressPrinter(context, flags);
+    const engine = engineOf({ ...context, stderr: printer.stderr }, readLockOptions(parsed));
     for (const reference of words) {
-      const progress = makeProgress(context.stderr, flags.quiet, context.now);
+      const progress = printer.start(reference);
       const image = await pull(engine, reference, {
         ...(flags.platform === undefined ? {} : { platform: flags.platform }),
         connection: readConnection(parsed, context.cwd),
         signal: context.signal,
-        onProgress: progress.update,
-      }).finally(progress.end);
+        onProgress: (event) => progress.update(event),
+      }).finally(() => progress.end());
       context.stdout.write(`${image.reference}\n`);
     }
   },

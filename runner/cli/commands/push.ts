@@ -2,7 +2,7 @@ import { writeFileSync } from "node:fs";
 import { resolve } from "node:path";
 import { familiarName, familiarRepository } from "../../oci/reference.ts";
 import { boolean, string } from "../flags.ts";
-import { makeProgress } from "../progress.ts";
+import { PROGRESS_FLAGS, progressPrinter } from "../progress.ts";
 import { readConnection, TRANSFER_FLAGS } from "../registry-flags.ts";
 import { UsageError } from "../usage-error.ts";
 import { defineVerb, engineOf } from "../verb.ts";
@@ -16,7 +16,8 @@ export default defineVerb({
   flags: {
     allTags: boolean({ short: "a", help: "push every tag of a repository" }),
     digestfile: string({ placeholder: "FILE", help: "write the digest to this file" }),
-    quiet: boolean({ short: "q", help: "show no progress; print the name alone" }),
+    ...PROGRESS_FLAGS,
+    quiet: { ...PROGRESS_FLAGS.quiet, help: "show no progress; print the name alone" },
     ...TRANSFER_FLAGS,
   },
   words: { min: 1, max: 2 },
@@ -32,16 +33,17 @@ export default defineVerb({
       throw new UsageError("Cannot use --all-tags with a destination: each tag goes where its name says");
     }
     const { push, tagsOf } = await import("../../engine/push.ts");
-    const engine = engineOf(context);
+    const printer = progressPrinter(context, flags);
+    const engine = engineOf({ ...context, stderr: printer.stderr });
     const connection = readConnection(parsed, context.cwd);
     for (const name of flags.allTags ? tagsOf(engine, word) : [word]) {
-      const progress = makeProgress(context.stderr, flags.quiet, context.now);
+      const progress = printer.start(destination ?? name);
       const { reference, digest, size } = await push(engine, name, {
         ...(destination !== undefined && { destination }),
         connection,
         signal: context.signal,
-        onProgress: progress.update,
-      }).finally(progress.end);
+        onProgress: (event) => progress.update(event),
+      }).finally(() => progress.end());
       if (flags.digestfile !== undefined) writeFileSync(resolve(context.cwd, flags.digestfile), digest);
       const line = flags.quiet
         ? familiarName(reference)
