@@ -1,10 +1,11 @@
 /** A registry that errs or lies, as the user of `tsbox pull` meets it: one clear sentence, nothing wrong kept, and the next attempt succeeds. */
-import { mkdirSync, writeFileSync } from "node:fs";
+import { copyFileSync, mkdirSync, readFileSync, writeFileSync } from "node:fs";
 import type { ServerResponse } from "node:http";
 import { join } from "node:path";
 import { gzipSync } from "node:zlib";
 import { test } from "uvu";
 import * as assert from "uvu/assert";
+import { makeAuthority } from "../support/certificates.ts";
 import { type FakeRegistry, fakeRegistry, INDEX, MANIFEST, noise, type ServedImage } from "../support/fake-registry.ts";
 import { need } from "../support/need.ts";
 import { sha256 } from "../support/oci.ts";
@@ -202,5 +203,225 @@ scene("a private registry without and with the user's password", async ({ box, r
 scene("a name that is not there", async ({ box, registry }) => {
   await refused(box, `${registry.host}/app:none`, /404 MANIFEST_UNKNOWN: manifest unknown/, /hint: /);
 });
+
+/** Serves the layer's bytes from where the request asks (or from the start), and breaks off after so many. */
+function breakingOff({ registry, layer }: Scene, bytes: number, times: number, ranges: boolean): void {
+  let breaks = 0;
+  registry.on(layer.digest, (request, response, ordinary) => {
+    const asked = Number(/^bytes=(\d+)-/.exec(request.headers.range ?? "")?.[1] ?? 0);
+    const from = ranges ? asked : 0;
+    if (ranges && breaks >= times) return ordinary();
+    const all = layer.bytes;
+    response.writeHead(from > 0 ? 206 : 200, {
+      "content-length": all.length - from,
+      ...(from > 0 && { "content-range": `bytes ${from}-${all.length - 1}/${all.length}` }),
+    });
+    if (breaks++ >= times) return void response.end(all.subarray(from));
+    response.write(all.subarray(from, from + bytes * (ranges ? 1 : breaks)), () =>
+      setTimeout(() => response.destroy(), 20),
+    );
+  });
+}
+
+scene("a connection that breaks many times, but brings something each time", async (all) => {
+  breakingOff(all, 70_000, 10, true);
+  const result = await all.box.tsbox("pull", "-q", all.name);
+  assert.is(result.code, 0, result.stderr);
+  assert.is(all.registry.requests.filter((line) => line.includes(" bytes=")).length, 10);
+});
+
+scene("a registry that breaks off and ignores ranges", async (all) => {
+  breakingOff(all, 150_000, 3, false);
+  const result = await all.box.tsbox("pull", "-q", all.name);
+  assert.is(result.code, 0, result.stderr);
+});
+
+for (const range of ["bytes 7-100/200", "bytes 0-10/11", "bytes 1-2/3", "lines 1-2", undefined]) {
+  scene(`a part that says it is ${range}`, async (all) => {
+    const { box, registry, name, layer } = all;
+    let times = 0;
+    registry.on(layer.digest, (_, response) => {
+      if (times++ === 0) {
+        response.writeHead(200, { "content-length": layer.bytes.length });
+        return void response.write(layer.bytes.subarray(0, 200_000), () => setTimeout(() => response.destroy(), 50));
+      }
+      response.writeHead(206, range === undefined ? {} : { "content-range": range });
+      response.end(layer.bytes.subarray(7));
+    });
+    await refused(box, name, /asked for bytes from \d+ of \d+, got "/);
+  });
+}
+
+scene("a registry that cannot give the rest gives all of it", async (all) => {
+  const { box, registry, name, layer } = all;
+  let times = 0;
+  registry.on(layer.digest, (request, response, ordinary) => {
+    if (request.headers.range !== undefined) {
+      response.writeHead(416);
+      return void response.end();
+    }
+    if (times++ > 0) return ordinary();
+    response.writeHead(200, { "content-length": layer.bytes.length });
+    response.write(layer.bytes.subarray(0, 200_000), () => setTimeout(() => response.destroy(), 50));
+  });
+  const result = await box.tsbox("pull", "-q", name);
+  assert.is(result.code, 0, result.stderr);
+});
+
+scene("more bytes announced than the manifest knows of", async ({ box, registry, name, layer }) => {
+  registry.on(layer.digest, (_, response) => {
+    response.writeHead(200, { "content-length": 1 << 30 });
+    response.write("x");
+  });
+  await refused(box, name, /announces 1073741824 bytes/);
+});
+
+for (const location of ["file:///etc/passwd", "ftp://127.0.0.1/x", "http://[", "javascript:alert(1)"]) {
+  scene(`a layer that is said to be at ${location}`, async ({ box, registry, name, layer }) => {
+    registry.on(layer.digest, (_, response) => {
+      response.writeHead(307, { location });
+      response.end();
+    });
+    await refused(box, name, /redirect/);
+  });
+}
+
+scene("redirects in a circle", async ({ box, registry, name, layer }) => {
+  registry.on(layer.digest, (request, response) => {
+    response.writeHead(307, { location: request.url });
+    response.end();
+  });
+  await refused(box, name, /more than 5 redirects/);
+});
+
+scene("headers without measure", async ({ box, registry, name }) => {
+  registry.on("/manifests/", (_, response) => {
+    for (let i = 0; i < 100; i++) response.setHeader(`x-${i}`, "y".repeat(1000));
+    response.end("{}");
+  });
+  await refused(box, name, /hint: its answer has more headers than any registry needs/);
+});
+
+scene("a server's fault with an endless story", async ({ box, registry, name }) => {
+  registry.on("/manifests/", (_, response) => {
+    response.writeHead(403);
+    const more = () => {
+      while (!response.destroyed && response.write("sorry ".repeat(10_000)));
+    };
+    response.on("drain", more);
+    more();
+  });
+  await refused(box, name, /registry answered 403/);
+});
+
+scene("a layer that is all but empty until it is unpacked", async ({ box, registry, served }) => {
+  const bomb = gzipSync(Buffer.alloc(200 << 20), { level: 9 });
+  const [first, second] = served.layers;
+  const manifest = JSON.stringify({
+    schemaVersion: 2,
+    mediaType: MANIFEST,
+    config: {
+      mediaType: "application/vnd.oci.image.config.v1+json",
+      digest: served.config,
+      size: await size(served, registry),
+    },
+    layers: [
+      {
+        mediaType: "application/vnd.oci.image.layer.v1.tar+gzip",
+        digest: registry.blob(bomb),
+        size: bomb.length,
+      },
+      {
+        mediaType: "application/vnd.oci.image.layer.v1.tar+gzip",
+        digest: second?.digest,
+        size: second?.bytes.length,
+      },
+    ],
+  });
+  registry.manifest("app", "bomb", MANIFEST, manifest);
+  await refused(box, `${registry.host}/app:bomb`, new RegExp(first?.diffID as string));
+});
+
+scene("types that nobody knows: the document itself says what it is", async ({ box, registry, served, name }) => {
+  registry.on("/manifests/", (request, response) => {
+    response.writeHead(200, { "content-type": "text/html" });
+    response.end(registry.manifests.get(`app/${request.url?.split("/").at(-1)}`)?.bytes);
+  });
+  const result = await box.tsbox("pull", "-q", name);
+  assert.is(result.code, 0, result.stderr);
+  const { bytes = Buffer.alloc(0) } = registry.manifests.get(`app/${served.digest}`) ?? {};
+  const odd = JSON.stringify({ ...JSON.parse(bytes.toString()), mediaType: "text/plain" });
+  registry.manifest("app", "odd", MANIFEST, odd);
+  const refusal = await box.tsbox("pull", "-q", `${registry.host}/app:odd`);
+  assert.is(refusal.code, 1);
+  assert.match(refusal.stderr, /media type "text\/plain" is not an image manifest/);
+});
+
+scene("attestations and artifacts beside the images of an index", async ({ box, registry, served }) => {
+  const image = { mediaType: MANIFEST, digest: served.digest, size: registry.manifests.get("app/1")?.bytes.length };
+  const platform = { os: "linux", architecture: process.arch === "arm64" ? "arm64" : "amd64" };
+  const other = { ...image, digest: `sha256:${"1".repeat(64)}` };
+  const manifests = [
+    {
+      ...other,
+      platform: { os: "unknown", architecture: "unknown" },
+      annotations: { "vnd.docker.reference.type": "attestation-manifest" },
+    },
+    { ...other, mediaType: "application/vnd.example.thing+json", artifactType: "application/vnd.example" },
+    { ...image, platform },
+  ];
+  registry.manifest("app", "many", INDEX, JSON.stringify({ schemaVersion: 2, mediaType: INDEX, manifests }));
+  const result = await box.tsbox("pull", "-q", `${registry.host}/app:many`);
+  assert.is(result.code, 0, result.stderr);
+});
+
+scene("a token that ends while the image is on its way", async ({ box, registry, name }) => {
+  let good = 0;
+  let uses = 0;
+  registry.on("/v2/", (request, response, ordinary) => {
+    if (request.headers.authorization === `Bearer token-${good}` && uses++ < 2) return ordinary();
+    response.writeHead(401, { "www-authenticate": `Bearer realm="http://${registry.host}/token"` });
+    response.end();
+  });
+  registry.on("/token", (_, response) => {
+    uses = 0;
+    response.end(JSON.stringify({ token: `token-${++good}` }));
+  });
+  const result = await box.tsbox("pull", "-q", name);
+  assert.is(result.code, 0, result.stderr);
+  assert.ok(good > 1);
+});
+
+need(["user-namespace", "not-root", "openssl"], test)(
+  "from HTTPS nothing leads to less, be it a layer or a token",
+  async () => {
+    await using box = workspace();
+    const signed = makeAuthority(join(box.dir, "ca")).issue("registry", ["IP:127.0.0.1"]);
+    await using registry = await fakeRegistry({
+      cert: readFileSync(signed.certificate),
+      key: readFileSync(signed.key),
+    });
+    await using plain = await fakeRegistry();
+    const served = await registry.add("app", "1", [{ a: "one" }]);
+    const certs = join(box.dir, "certs");
+    mkdirSync(certs);
+    copyFileSync(join(box.dir, "ca/ca.pem"), join(certs, "ca.crt"));
+    const pull = () => box.tsbox("pull", "-q", "--cert-dir", certs, `${registry.host}/app:1`);
+    registry.on(served.layers[0]?.digest ?? "", (request, response) => {
+      response.writeHead(307, { location: `http://${plain.host}${request.url}` });
+      response.end();
+    });
+    assert.match((await pull()).stderr, /redirected from HTTPS to HTTP/);
+    registry.behave();
+    registry.on("/v2/", (_, response) => {
+      response.writeHead(401, { "www-authenticate": `Bearer realm="http://${plain.host}/token"` });
+      response.end();
+    });
+    assert.match((await pull()).stderr, /token server 127\.0\.0\.1:\d+ does not use HTTPS/);
+    assert.equal(plain.requests, []);
+    registry.behave();
+    assert.is((await pull()).code, 0);
+  },
+);
 
 test.run();
