@@ -3,7 +3,7 @@ import { chainIDs } from "../oci/chain.ts";
 import type { Digest } from "../oci/types.ts";
 import type { Identity } from "../plan/idmap.ts";
 import { commitLayer, hasLayer } from "../store/layer-store.ts";
-import { storeLayout } from "../store/layout.ts";
+import { makeStore, storeLayout } from "../store/layout.ts";
 import { stagingFolder } from "../store/staging.ts";
 import { lock, unlock } from "../sys/native.ts";
 import type { Engine } from "./engine.ts";
@@ -30,6 +30,7 @@ export async function adoptLayer(engine: Engine, options: AdoptOptions): Promise
   const { upper, lowers, packed, parents, identity } = options;
   if (!packed.exact) return false;
   const layout = storeLayout(engine.root);
+  makeStore(layout);
   const chainID = chainIDs([...parents, packed.diffID]).at(-1) as Digest;
   const held = await lock(layout.lock(`layer-${identity.key}-${chainID.slice(7)}`));
   try {

@@ -71,6 +71,7 @@ async function packInto(
   const hash = createHash("sha256");
   const result: PackTarResult = { size: 0, entries: 0, exact: true };
   const tarOptions: PackTarOptions = {
+    layer: true,
     ...(options.sourceDateEpoch !== undefined && { sourceDateEpoch: options.sourceDateEpoch }),
     ...(owners.any && { trueEntry: (entry: PackedEntry) => owners.find(entry) }),
   };

@@ -1,5 +1,5 @@
-import { TsboxError } from "../base/error.ts";
-import { RecordFlag, RecordKind } from "./abi.ts";
+import { TsboxError, visible } from "../base/error.ts";
+import { RECORD_HEADER_SIZE, RecordFlag, RecordKind } from "./abi.ts";
 import { type PackedEntry, packedEntry, RecordSplitter } from "./records.ts";
 import { rawTarWriter } from "./writer.ts";
 
@@ -16,6 +16,8 @@ export interface TrueEntry {
 export interface PackTarOptions {
   /** Seconds since 1970: no time in the archive is later. */
   sourceDateEpoch?: number;
+  /** The archive is a layer: names that would be read as whiteouts are refused. Otherwise names are just names. */
+  layer?: boolean;
   /** Asked for every entry, if given. */
   trueEntry?: (entry: PackedEntry) => TrueEntry | undefined;
 }
@@ -86,6 +88,7 @@ export async function* packTar(
     writer.record.set(record);
     if (record[4] !== RecordKind.END) {
       result.entries++;
+      if (options.layer) checkName(record);
       restate(view, record, options);
     } else if (record.readBigUInt64LE(40) > 0n) {
       result.exact = false;
@@ -119,6 +122,22 @@ export async function* packTar(
   }
   result.size += used;
   if (used > 0) yield piece.subarray(0, used);
+}
+
+const WHITEOUT = Buffer.from(".wh.");
+
+/** A file of such a name cannot be told from the mark of a removed one. */
+function checkName(record: Buffer): void {
+  const path = record.subarray(RECORD_HEADER_SIZE, RECORD_HEADER_SIZE + record.readUInt32LE(64));
+  const at = path.indexOf(WHITEOUT);
+  if (at < 0) return;
+  const name = path.subarray(path.lastIndexOf("/") + 1);
+  if (!name.subarray(0, WHITEOUT.length).equals(WHITEOUT) || record[4] === RecordKind.WHITEOUT) return;
+  throw new TsboxError(`Cannot put "${visible(path.toString())}" into a layer: its name begins with ".wh."`, {
+    code: "WHITEOUT_NAME",
+    hint: "in layers such names mean removed files: rename or remove it first",
+    exitCode: 1,
+  });
 }
 
 /** Makes of what `pack` said what the archive says. */
