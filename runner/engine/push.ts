@@ -1,14 +1,15 @@
-import { createReadStream } from "node:fs";
+import { createReadStream, existsSync } from "node:fs";
 import { TsboxError, visible } from "../base/error.ts";
 import { formatReference, parseReference, type Reference } from "../oci/reference.ts";
 import type { Descriptor, Digest } from "../oci/types.ts";
 import type { ConnectionOptions } from "../registry/options.ts";
 import { RegistryWriter, type Uploaded } from "../registry/writer.ts";
 import { rememberRepository, repositoriesWith } from "../store/blob-origins.ts";
-import { hasBlob, readBlob } from "../store/blobs.ts";
+import { readBlob } from "../store/blobs.ts";
 import { readIndex, refName } from "../store/image-index.ts";
 import { type StoreLayout, storeLayout } from "../store/layout.ts";
 import type { Engine } from "./engine.ts";
+import { type PushForm, type PushFormOptions, pushForm } from "./push-form.ts";
 import { registryOptions } from "./registry-options.ts";
 import { checkNotBuiltin, findNamed, getImage, type StoredImage } from "./stored-image.ts";
 
@@ -23,7 +24,7 @@ export interface PushProgress {
   total?: number;
 }
 
-export interface PushOptions {
+export interface PushOptions extends Omit<PushFormOptions, "signal"> {
   /** Where to; absent: where the image's name says. */
   destination?: string;
   connection?: ConnectionOptions;
@@ -39,30 +40,24 @@ export interface PushedImage {
 }
 
 /**
- * Gives a registry an image, as the store has it: the manifest keeps its bytes, and so its digest. Blobs go first, several at once, and those that the
+ * Gives a registry an image, as the store has it: the manifest keeps its bytes, and so its digest, unless another form is asked for. Blobs go first, several at once, and those that the
  * registry has are not sent; the manifest goes last, so that a name never means an image that is not whole.
  */
 export async function push(engine: Engine, word: string, options: PushOptions = {}): Promise<PushedImage> {
   const layout = storeLayout(engine.root);
   const image = getImage(engine, word);
   const reference = destinationOf(word, image, options.destination);
-  if (reference.digest !== undefined && reference.digest !== image.manifestDigest) {
-    throw new TsboxError(
-      `Cannot push "${visible(word)}" to "${formatReference(reference)}": its digest is ${image.manifestDigest}`,
-      { code: "DIGEST_MISMATCH", hint: "leave the digest out, or name a tag", exitCode: 1 },
-    );
-  }
-  const bytes = readBlob(layout, image.manifestDigest);
   // ends every transfer when one fails or the caller gives up
   const stop = new AbortController();
   const signal = options.signal ? AbortSignal.any([options.signal, stop.signal]) : stop.signal;
+  const form = await pushForm(layout, image, { ...options, signal });
   try {
+    checkDigest(word, reference, form.digest);
     const writer = await RegistryWriter.open(reference, registryOptions(options.connection, signal));
     try {
-      await sendBlobs(layout, writer, reference, image, options.onProgress ?? (() => {}));
-      const { mediaType } = image.entries[0] as Descriptor;
+      await sendBlobs(layout, writer, reference, form, options.onProgress ?? (() => {}));
       const target = reference.tag ?? reference.digest ?? "latest";
-      await writer.manifest(target, mediaType, bytes, image.manifestDigest);
+      await writer.manifest(target, form.mediaType, form.bytes, form.digest);
     } finally {
       writer.close();
     }
@@ -71,9 +66,19 @@ export async function push(engine: Engine, word: string, options: PushOptions = 
     throw error;
   } finally {
     stop.abort();
+    form.release();
   }
-  rememberRepository(layout, reference, image.manifest.layers);
-  return { reference, digest: image.manifestDigest, size: bytes.length };
+  rememberRepository(layout, reference, form.manifest.layers);
+  return { reference, digest: form.digest, size: form.bytes.length };
+}
+
+function checkDigest(word: string, reference: Reference, digest: Digest): void {
+  if (reference.digest === undefined || reference.digest === digest) return;
+  throw new TsboxError(`Cannot push "${visible(word)}" to "${formatReference(reference)}": its digest is ${digest}`, {
+    code: "DIGEST_MISMATCH",
+    hint: "leave the digest out, or name a tag",
+    exitCode: 1,
+  });
 }
 
 /** Every name of the store in one repository, for `--all-tags`. */
@@ -137,21 +142,21 @@ async function sendBlobs(
   layout: StoreLayout,
   writer: RegistryWriter,
   reference: Reference,
-  { manifest }: StoredImage,
+  { manifest, file }: PushForm,
   onProgress: (event: PushProgress) => void,
 ): Promise<void> {
   const layers = new Map(manifest.layers.map((layer) => [layer.digest, layer]));
   for (const { digest } of layers.values()) onProgress({ layer: digest, phase: "waiting" });
   const send = async (blob: Descriptor, told: boolean) => {
     // what its maker lets nobody pass on is fetched from where the manifest says
-    if (blob.urls && blob.urls.length > 0 && !hasBlob(layout, blob.digest)) return;
-    if (!hasBlob(layout, blob.digest)) readBlob(layout, blob.digest);
+    if (blob.urls && blob.urls.length > 0 && !existsSync(file(blob.digest))) return;
+    if (!existsSync(file(blob.digest))) readBlob(layout, blob.digest);
     const tell = (phase: PushProgress["phase"], current?: number) => {
       if (told) onProgress({ layer: blob.digest, phase, total: blob.size, ...(current !== undefined && { current }) });
     };
     const uploaded = await writer.blob({
       descriptor: blob,
-      open: (start) => createReadStream(layout.blob(blob.digest), { start, highWaterMark: READ_SIZE }),
+      open: (start) => createReadStream(file(blob.digest), { start, highWaterMark: READ_SIZE }),
       known: repositoriesWith(layout, blob.digest, reference.domain),
       onProgress: (bytes) => tell("pushing", bytes),
     });

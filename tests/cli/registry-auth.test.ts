@@ -8,7 +8,7 @@ import { busyboxArchive } from "../support/images.ts";
 import { need } from "../support/need.ts";
 import { type Registry, startRegistry } from "../support/registry.ts";
 import { IDENTITY, PASSWORD, startTokenServer, type TokenServer, USER } from "../support/token-server.ts";
-import { type Result, type Workspace, workspace } from "../support/tsbox.ts";
+import { type Result, TSBOX, type Workspace, workspace } from "../support/tsbox.ts";
 
 const able = need(["user-namespace", "not-root", "docker-registry"], test);
 const secure = need(["user-namespace", "not-root", "docker-registry", "openssl"], test);
@@ -188,6 +188,59 @@ secure("an identity token is shown to the token server alone, and gets tokens", 
     assert.match(refused.stderr, /token server 127\.0\.0\.1:\d+: registry answered 401 UNAUTHORIZED/);
     assert.not.match(refused.stderr, "stolen");
   }),
+);
+
+need(["user-namespace", "not-root", "docker-registry", "python3"], test)(
+  "at a terminal name and password are asked for, and the password is not shown",
+  async () => {
+    await using box = workspace();
+    await using registry = await startRegistry({ auth: "htpasswd" });
+    // types what follows each question, with a slip that is taken back
+    const typist = join(box.dir, "typist.py");
+    writeFileSync(
+      typist,
+      `
+import os, pty, select, sys, time
+pid, fd = pty.fork()
+if pid == 0:
+    os.execv(sys.argv[1], sys.argv[1:])
+seen = b""
+def until(word):
+    global seen
+    end = time.time() + 20
+    while word not in seen and time.time() < end:
+        if select.select([fd], [], [], 0.1)[0]:
+            seen += os.read(fd, 1000)
+until(b"Username: ")
+os.write(fd, b"frix\\x7fend\\r")
+until(b"Password: ")
+time.sleep(0.3)
+os.write(fd, b"open sesamo\\x7fe\\r")
+until(b"Login Succeeded")
+sys.stdout.buffer.write(seen)
+sys.exit(os.waitstatus_to_exitcode(os.waitpid(pid, 0)[1]))
+`,
+    );
+    const typed = await box.program("python3", [typist, TSBOX, "login", registry.host]);
+    assert.match(ok(typed), /Username: [\s\S]*Password: \r\n[\s\S]*Login Succeeded/);
+    assert.not.match(typed.stdout, "sesam");
+    assert.is(ok(await box.tsbox("login", "--get-login", registry.host)), USER);
+  },
+);
+
+need(["user-namespace", "not-root", "docker-registry", "skopeo"], test)(
+  "skopeo and podman know who tsbox logged in, and the other way round",
+  async () => {
+    await using box = workspace();
+    await using registry = await startRegistry({ auth: "htpasswd" });
+    ok(await login(box, registry.host));
+    assert.is(ok(await box.program("skopeo", ["login", "--get-login", registry.host])), USER);
+    ok(await box.program("skopeo", ["logout", registry.host]));
+    assert.is((await box.tsbox("login", "--get-login", registry.host)).code, 1);
+    const args = ["login", "--tls-verify=false", "-u", USER, "--password-stdin", registry.host];
+    ok(await box.program("skopeo", args, { input: PASSWORD }));
+    assert.is(ok(await box.tsbox("login", "--get-login", registry.host)), USER);
+  },
 );
 
 test.run();

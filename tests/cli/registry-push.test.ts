@@ -1,12 +1,14 @@
 /** `push`, between tsbox and Debian's docker-registry, looked over by skopeo; and to a registry that breaks connections. */
-import { readFileSync } from "node:fs";
+import { readFileSync, writeFileSync } from "node:fs";
 import { join } from "node:path";
 import { test } from "uvu";
 import * as assert from "uvu/assert";
 import { busyboxArchive } from "../support/images.ts";
 import { need } from "../support/need.ts";
 import { startRegistry } from "../support/registry.ts";
+import { leftovers } from "../support/store.ts";
 import { type Result, type Workspace, workspace } from "../support/tsbox.ts";
+import { archive, entry } from "../unit/layers/archives.ts";
 
 const able = need(["user-namespace", "not-root", "docker-registry", "skopeo"], test);
 const image = busyboxArchive();
@@ -74,6 +76,40 @@ able("what the registry has is not sent: not to the same repository, and another
   assert.match(await push("one:2"), /already here|exists/);
   assert.match(await push("two:1"), /mounted from another repository/);
   assert.is(await served(box, `${registry.host}/two:1`), await digestOf(box, image.reference));
+});
+
+able("another form on the way: Docker's manifest, OCI's, layers compressed; the image's id stays", async () => {
+  await using box = workspace();
+  await using registry = await startRegistry();
+  const tar = join(box.dir, "root.tar");
+  writeFileSync(tar, archive(entry({ name: "large" }, Buffer.alloc(1 << 20, "x"))));
+  const id = ok(await box.tsbox("import", tar, "plain:1"));
+  const push = async (tag: string, ...flags: string[]) => {
+    const name = `${registry.host}/app:${tag}`;
+    const line = ok(await box.tsbox("push", ...flags, "plain:1", name));
+    const raw = await box.program("skopeo", ["inspect", "--raw", "--tls-verify=false", `docker://${name}`]);
+    const manifest = JSON.parse(ok(raw));
+    assert.match(line, await served(box, name));
+    assert.is(manifest.config.digest, id);
+    return { type: manifest.mediaType, layer: manifest.layers[0] };
+  };
+  const own = await push("own");
+  assert.is(own.type, "application/vnd.oci.image.manifest.v1+json");
+  assert.is(own.layer.mediaType, "application/vnd.oci.image.layer.v1.tar");
+  const docker = await push("docker", "--format", "v2s2", "--compression-format", "gzip");
+  assert.is(docker.type, "application/vnd.docker.distribution.manifest.v2+json");
+  assert.is(docker.layer.mediaType, "application/vnd.docker.image.rootfs.diff.tar.gzip");
+  assert.ok(docker.layer.size < own.layer.size / 10);
+  assert.equal(await push("oci", "--format", "oci"), own);
+  assert.equal(leftovers(box.env.TSBOX_ROOT as string), []);
+  ok(await box.tsbox("rmi", "plain:1"));
+  assert.equal(
+    ok(await box.tsbox("pull", "-q", "--all-tags", `${registry.host}/app`))
+      .split("\n")
+      .sort(),
+    [`${registry.host}/app:docker`, `${registry.host}/app:oci`, `${registry.host}/app:own`],
+  );
+  assert.is(ok(await box.tsbox("inspect", "--format", "{{.Id}}", `${registry.host}/app:docker`)), id);
 });
 
 able("a name without a registry of its own, an id, and what is no registry are told apart", async () => {

@@ -1,4 +1,5 @@
-import { value } from "../flags.ts";
+import type { SearchOptions } from "../../engine/search.ts";
+import { boolean, value } from "../flags.ts";
 import { LOCK_FLAGS, readLockOptions } from "../lock-flags.ts";
 import { parsePlatform } from "../options/platform.ts";
 import { PROGRESS_FLAGS, progressPrinter } from "../progress.ts";
@@ -14,6 +15,7 @@ export default defineVerb({
       placeholder: "OS/ARCH[/VARIANT]",
       help: "platform of the image (default: this machine's)",
     }),
+    allTags: boolean({ short: "a", help: "every tag of a repository" }),
     ...LOCK_FLAGS,
     ...PROGRESS_FLAGS,
     ...TRANSFER_FLAGS,
@@ -29,11 +31,13 @@ export default defineVerb({
     const { pull } = await import("../../engine/pull.ts");
     const printer = progressPrinter(context, flags);
     const engine = engineOf({ ...context, stderr: printer.stderr }, readLockOptions(parsed));
-    for (const reference of words) {
+    const connection = readConnection(parsed, context.cwd);
+    const names = flags.allTags ? await everyTag(words, { connection, signal: context.signal }) : words;
+    for (const reference of names) {
       const progress = printer.start(reference);
       const image = await pull(engine, reference, {
         ...(flags.platform === undefined ? {} : { platform: flags.platform }),
-        connection: readConnection(parsed, context.cwd),
+        connection,
         signal: context.signal,
         onProgress: (event) => progress.update(event),
       }).finally(() => progress.end());
@@ -41,3 +45,13 @@ export default defineVerb({
     }
   },
 });
+
+async function everyTag(repositories: string[], options: Omit<SearchOptions, "limit">): Promise<string[]> {
+  const { tags } = await import("../../engine/search.ts");
+  const found: string[] = [];
+  for (const repository of repositories) {
+    const own = await tags(repository, { ...options, limit: Number.POSITIVE_INFINITY });
+    found.push(...own.tags.map((tag) => `${own.name}:${tag}`));
+  }
+  return found;
+}

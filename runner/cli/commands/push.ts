@@ -1,7 +1,7 @@
 import { writeFileSync } from "node:fs";
 import { resolve } from "node:path";
 import { familiarName, familiarRepository } from "../../oci/reference.ts";
-import { boolean, string } from "../flags.ts";
+import { boolean, choice, string } from "../flags.ts";
 import { PROGRESS_FLAGS, progressPrinter } from "../progress.ts";
 import { readConnection, TRANSFER_FLAGS } from "../registry-flags.ts";
 import { UsageError } from "../usage-error.ts";
@@ -12,10 +12,13 @@ export default defineVerb({
   usage: "IMAGE [DESTINATION]",
   summary: "Give a registry an image.",
   description:
-    "Without a destination the image's own name says where to. What the registry has is not sent again, and the image keeps its digest.",
+    "Without a destination the image's own name says where to. What the registry has is not sent again. The image keeps its digest, " +
+    "unless --format or --compression-format changes it.",
   flags: {
     allTags: boolean({ short: "a", help: "push every tag of a repository" }),
     digestfile: string({ placeholder: "FILE", help: "write the digest to this file" }),
+    format: choice(["oci", "v2s2"], { short: "f", help: "form of the manifest (default: the image's own)" }),
+    compressionFormat: choice(["gzip"], { help: "compress layers that are not (default: they stay as they are)" }),
     ...PROGRESS_FLAGS,
     quiet: { ...PROGRESS_FLAGS.quiet, help: "show no progress; print the name alone" },
     ...TRANSFER_FLAGS,
@@ -40,6 +43,8 @@ export default defineVerb({
       const progress = printer.start(destination ?? name);
       const { reference, digest, size } = await push(engine, name, {
         ...(destination !== undefined && { destination }),
+        ...(flags.format !== undefined && { format: flags.format }),
+        ...(flags.compressionFormat !== undefined && { compression: flags.compressionFormat }),
         connection,
         signal: context.signal,
         onProgress: (event) => progress.update(event),
