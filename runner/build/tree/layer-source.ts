@@ -1,0 +1,131 @@
+import { createHash } from "node:crypto";
+import { closeSync, lstatSync, openSync, readlinkSync, readSync } from "node:fs";
+import { join } from "node:path";
+import { TsboxError, visible } from "../../base/error.ts";
+import { type LayerRecord, layerRecord, RecordKind } from "../../layers/abi.ts";
+import type { Identity } from "../../plan/idmap.ts";
+import type { IdRange } from "../../plan/types.ts";
+import type { Found, SourceEntry, SourceTree } from "../context/source-tree.ts";
+import { cleanPath, hasWildcards, matchesName } from "../glob.ts";
+import { LayeredTree, type TreeNode } from "./layered-tree.ts";
+
+/** A stage or an image that files are copied from: they keep their owners. */
+export class LayerSource implements SourceTree {
+  readonly name: string;
+  readonly tree: LayeredTree;
+  readonly #identity: Identity;
+
+  constructor(lowers: readonly string[], identity: Identity, name: string) {
+    this.tree = new LayeredTree(lowers);
+    this.#identity = identity;
+    this.name = name;
+  }
+
+  find(pattern: string): Found[] {
+    // above "/" there is nothing else than "/"
+    const clean = cleanPath(pattern) ?? cleanPath(pattern.replace(/\.\.(\/|$)/g, "")) ?? "";
+    if (!hasWildcards(clean)) {
+      const node = this.tree.lookup(clean);
+      return node ? [{ path: node.path, named: clean, kind: node.kind }] : [];
+    }
+    return this.#glob(clean.split("/"), "", "");
+  }
+
+  #glob(parts: string[], at: string, named: string): Found[] {
+    const [part, ...rest] = parts;
+    if (part === undefined) return [];
+    const names = hasWildcards(part) ? this.tree.list(at).filter((name) => matchesName(part, name)) : [part];
+    return names.flatMap((name): Found[] => {
+      const node = this.tree.lookup(join(at, name));
+      if (!node) return [];
+      const path = join(named, name);
+      if (rest.length === 0) return [{ path: node.path, named: path, kind: node.kind }];
+      return node.kind === "directory" ? this.#glob(rest, node.path, path) : [];
+    });
+  }
+
+  *walk(found: Found, leaveOut: (path: string) => boolean): Generator<SourceEntry> {
+    const node = this.tree.lookup(found.path, false);
+    if (node) yield* this.#walk(node, "", leaveOut);
+  }
+
+  *#walk(node: TreeNode, below: string, leaveOut: (path: string) => boolean): Generator<SourceEntry> {
+    if (node.path !== "" && leaveOut(node.path)) return;
+    if (node.kind === "other") return;
+    yield this.#entry(node, below);
+    if (node.kind !== "directory") return;
+    for (const name of this.#list(node.path)) {
+      const child = this.tree.lookup(join(node.path, name), false);
+      if (child) yield* this.#walk(child, below === "" ? name : `${below}/${name}`, leaveOut);
+    }
+  }
+
+  #list(path: string): string[] {
+    try {
+      return this.tree.list(path);
+    } catch (cause) {
+      throw unreadable(path, this.name, cause);
+    }
+  }
+
+  #entry(node: TreeNode, below: string): SourceEntry {
+    const file = this.tree.fileOf(node.path);
+    const stats = lstatSync(file, { bigint: true });
+    const common: Partial<LayerRecord> = {
+      path: Buffer.from(below),
+      mode: node.mode,
+      uid: insideID(this.#identity.uidMap, Number(stats.uid)),
+      gid: insideID(this.#identity.gidMap, Number(stats.gid)),
+      mtimeSeconds: Number(stats.mtimeNs / 1_000_000_000n),
+    };
+    if (node.kind === "directory") return { path: below, record: layerRecord(RecordKind.DIRECTORY, common) };
+    if (node.kind === "symlink") {
+      const link = readlinkSync(file, { encoding: "buffer" });
+      return { path: below, record: layerRecord(RecordKind.SYMLINK, { ...common, mode: 0o777, link }) };
+    }
+    return {
+      path: below,
+      record: layerRecord(RecordKind.FILE, { ...common, size: node.size, data: node.size }),
+      digest: () => {
+        const hash = createHash("sha256");
+        for (const chunk of content(file, node, this.name)) hash.update(chunk);
+        return hash.digest("hex");
+      },
+      content: () => content(file, node, this.name),
+    };
+  }
+}
+
+const CHUNK = 1 << 20;
+
+function* content(file: string, node: TreeNode, source: string): Generator<Uint8Array> {
+  let fd: number;
+  try {
+    fd = openSync(file, "r");
+  } catch (cause) {
+    throw unreadable(node.path, source, cause);
+  }
+  try {
+    for (let left = node.size; left > 0; ) {
+      const buffer = Buffer.allocUnsafe(Math.min(left, CHUNK));
+      const count = readSync(fd, buffer, 0, buffer.length, null);
+      if (count === 0) break;
+      left -= count;
+      yield buffer.subarray(0, count);
+    }
+  } finally {
+    closeSync(fd);
+  }
+}
+
+function unreadable(path: string, source: string, cause: unknown): TsboxError {
+  return new TsboxError(
+    `Cannot copy "/${visible(path)}" from ${source}: ${(cause as NodeJS.ErrnoException).code ?? (cause as Error).message}`,
+    { code: "UNREADABLE", cause, hint: "it belongs to another user than root and only that one may read it" },
+  );
+}
+
+function insideID(map: IdRange[], outside: number): number {
+  const range = map.find((one) => outside >= one.outside && outside < one.outside + one.count);
+  return range ? range.inside + outside - range.outside : 0;
+}
