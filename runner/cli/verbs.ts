@@ -26,6 +26,7 @@ export const VERBS: Record<string, VerbEntry> = {
   diff: { summary: "list what a container changed", load: () => import("./commands/diff.ts") },
   export: { summary: "write a container's files as a tar", load: () => import("./commands/export.ts") },
   inspect: { summary: "show all that is known of containers or images", load: () => import("./commands/inspect.ts") },
+  build: { summary: "make an image of a Dockerfile", load: () => import("./commands/build.ts") },
   pull: { summary: "fetch images from a registry", load: () => import("./commands/pull.ts") },
   lock: { summary: "pin images to digests in the project's tsbox.lock", load: () => import("./commands/lock.ts") },
   push: { summary: "give a registry an image", load: () => import("./commands/push.ts") },
@@ -94,7 +95,10 @@ const LIFE = "run create start restart attach exec ps logs stop kill wait rename
 /** The order of `tsbox --help`. */
 export const SECTIONS: readonly (readonly [string, readonly string[]])[] = [
   ["Containers", [...LIFE, "commit", "diff", "export", "inspect"]],
-  ["Images", ["pull", "push", "lock", "images", "history", "explore", "tag", "untag", "rmi", "load", "save", "import"]],
+  [
+    "Images",
+    ["build", "pull", "push", "lock", "images", "history", "explore", "tag", "untag", "rmi", "load", "save", "import"],
+  ],
   ["Registries", ["search", "login", "logout"]],
   ["Volumes", under("volume", "create", "ls", "inspect", "exists", "export", "import", "rm", "prune")],
   ["This machine", ["unshare", "doctor", "info", ...under("system", "df", "prune", "check", "reset"), "version"]],
@@ -110,7 +114,7 @@ const GROUPS: Record<string, Record<string, readonly string[]>> = {
     inspect: ["inspect", "--type=container"],
   },
   image: {
-    ...same("diff", "pull", "push", "search", "history", "explore", "tag", "untag", "load", "save", "import"),
+    ...same("build", "diff", "pull", "push", "search", "history", "explore", "tag", "untag", "load", "save", "import"),
     ls: ["images"],
     list: ["images"],
     rm: ["rmi"],

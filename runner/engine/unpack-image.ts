@@ -53,13 +53,13 @@ export async function unpackLayers(
   return lowers;
 }
 
-/** Unpacks one layer. Without `diffID` it is what its bytes say; it then is the lowest of its image. */
+/** Unpacks one layer. Without `diffID` it is what its bytes say; it then lies on the chain `parent`, or is the lowest of its image. */
 export async function unpackOne(
   engine: Engine,
   identity: Identity,
   source: AsyncIterable<Uint8Array>,
   lowers: string[],
-  expected: { diffID?: Digest; chainID?: Digest; verified?: boolean },
+  expected: { diffID?: Digest; chainID?: Digest; verified?: boolean; parent?: Digest },
 ): Promise<Digest> {
   const layout = storeLayout(engine.root);
   await claimLayers(layout, identity.key, idMapText(identity));
@@ -93,7 +93,9 @@ export async function unpackOne(
       throw explained(error);
     });
     const diffID = unpacked.diffID as Digest;
-    const meta = { diffID, chainID: expected.chainID ?? diffID, size: unpacked.size, entries: unpacked.entries };
+    const chainID =
+      expected.chainID ?? (chainIDs(expected.parent ? [expected.parent, diffID] : [diffID]).at(-1) as Digest);
+    const meta = { diffID, chainID, size: unpacked.size, entries: unpacked.entries };
     if (!hasLayer(layout, identity.key, meta.chainID)) {
       commitLayer(layout, identity.key, staged, meta, applied.deferred);
       committed = true;

@@ -12,6 +12,8 @@ export interface BuiltLayer {
   mediaType: string;
   /** Length of its tar. */
   tarSize: number;
+  /** Of the tree that it completes. */
+  chainID: Digest;
 }
 
 /** What a step gave: a layer, or none because it changed no file. */
@@ -40,9 +42,11 @@ export function buildCacheFolder(root: string): string {
 /** Small JSON files, each written in one step, so that a killed build leaves whole ones. */
 export class StepCache {
   readonly #folder: string;
+  readonly #keep: string;
 
   constructor(root: string) {
     this.#folder = buildCacheFolder(root);
+    this.#keep = join(root, "keep");
   }
 
   get(key: string): StepResult | undefined {
@@ -53,11 +57,18 @@ export class StepCache {
   }
 
   put(key: string, result: StepResult): void {
+    const { layer } = result;
+    if (layer) {
+      // before the step: what it names must not be swept
+      mkdirSync(this.#keep, { recursive: true, mode: 0o700 });
+      writeFileAtomic(join(this.#keep, `build-${key}`), `${layer.digest}\n${layer.chainID}\n`);
+    }
     this.write("steps", key, result);
   }
 
   forget(key: string): void {
     rmSync(join(this.#folder, "steps", key), { force: true });
+    rmSync(join(this.#keep, `build-${key}`), { force: true });
   }
 
   read<T>(kind: string, name: string): T | undefined {

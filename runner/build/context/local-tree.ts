@@ -1,4 +1,13 @@
-import { type BigIntStats, closeSync, lstatSync, openSync, readdirSync, readlinkSync, readSync, realpathSync } from "node:fs";
+import {
+  type BigIntStats,
+  closeSync,
+  lstatSync,
+  openSync,
+  readdirSync,
+  readlinkSync,
+  readSync,
+  realpathSync,
+} from "node:fs";
 import { join } from "node:path";
 import { TsboxError, visible } from "../../base/error.ts";
 import { type LayerRecord, layerRecord, RecordKind } from "../../layers/abi.ts";
@@ -102,7 +111,13 @@ export class LocalTree implements SourceTree {
     const where = at.join("/");
     const stats = lstatSync(join(this.root, where), { throwIfNoEntry: false });
     if (!stats) return undefined;
-    const kind = stats.isDirectory() ? "directory" : stats.isFile() ? "file" : stats.isSymbolicLink() ? "symlink" : "other";
+    const kind = stats.isDirectory()
+      ? "directory"
+      : stats.isFile()
+        ? "file"
+        : stats.isSymbolicLink()
+          ? "symlink"
+          : "other";
     // a folder that is left out may hold what is taken back
     const gone = where !== "" && this.#ignore.excludes(where);
     if (gone && (kind !== "directory" || this.#ignore.excludesAllBelow(where))) return undefined;
@@ -177,7 +192,9 @@ function* fileContent(file: string, size: number): Generator<Uint8Array> {
       const buffer = Buffer.allocUnsafe(Math.min(left, CHUNK));
       const count = readSync(fd, buffer, 0, buffer.length, null);
       if (count === 0) {
-        throw new TsboxError(`Cannot copy "${visible(file)}": it became shorter while it was read`, { code: "CHANGED" });
+        throw new TsboxError(`Cannot copy "${visible(file)}": it became shorter while it was read`, {
+          code: "CHANGED",
+        });
       }
       left -= count;
       yield buffer.subarray(0, count);

@@ -13,9 +13,15 @@ import { LayeredTree, type TreeNode } from "./layered-tree.ts";
 export class LayerSource implements SourceTree {
   readonly name: string;
   readonly tree: LayeredTree;
+  readonly lowers: readonly string[];
   readonly #identity: Identity;
 
-  constructor(lowers: readonly string[], identity: Identity, name: string) {
+  /** Names the whole tree, if anything does. */
+  readonly key: string | undefined;
+
+  constructor(lowers: readonly string[], identity: Identity, name: string, key?: string) {
+    this.key = key;
+    this.lowers = lowers;
     this.tree = new LayeredTree(lowers);
     this.#identity = identity;
     this.name = name;

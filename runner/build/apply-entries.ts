@@ -1,0 +1,33 @@
+import { once } from "node:events";
+import type { Engine } from "../engine/engine.ts";
+import { explained } from "../engine/explain.ts";
+import { encodeRecord, layerRecord, RecordKind } from "../layers/abi.ts";
+import type { OutgoingEntry } from "../layers/writer.ts";
+import type { Identity } from "../plan/idmap.ts";
+
+/** Makes entries below a folder of the host: links among them lead nowhere else. */
+export async function applyEntries(
+  engine: Engine,
+  identity: Identity,
+  root: string,
+  entries: Iterable<OutgoingEntry> | AsyncIterable<OutgoingEntry>,
+): Promise<void> {
+  const apply = await engine.applyLayer(root, [], identity);
+  const write = async (bytes: Uint8Array) => {
+    if (!apply.sink.write(bytes)) await Promise.race([once(apply.sink, "drain"), apply.done]);
+  };
+  try {
+    for await (const { record, content } of entries) {
+      await write(encodeRecord(record));
+      for await (const chunk of content ?? []) await write(chunk);
+    }
+    apply.sink.end(encodeRecord(layerRecord(RecordKind.END)));
+  } catch (error) {
+    apply.kill();
+    await apply.done.catch(() => {});
+    throw error;
+  }
+  await apply.done.catch((error: unknown) => {
+    throw explained(error);
+  });
+}

@@ -1,0 +1,400 @@
+import { writeFileSync } from "node:fs";
+import { join } from "node:path";
+import { writeFileAtomic } from "../base/atomic-write.ts";
+import { TsboxError, visible } from "../base/error.ts";
+import type { Engine } from "../engine/engine.ts";
+import { collectGarbage } from "../engine/gc.ts";
+import { layerDescriptors } from "../engine/image-layers.ts";
+import { removeTrees } from "../engine/remove-trees.ts";
+import { resolveImage } from "../engine/resolve-image.ts";
+import { checkNotBuiltin, getImage } from "../engine/stored-image.ts";
+import { chainIDs } from "../oci/chain.ts";
+import { DOCKER_LAYER, DOCKER_LAYER_GZIP, OCI_LAYER, OCI_LAYER_GZIP } from "../oci/media-types.ts";
+import { formatPlatform, hostPlatform, parsePlatform } from "../oci/platform.ts";
+import { parseReference } from "../oci/reference.ts";
+import type { Digest, Platform } from "../oci/types.ts";
+import { DEFAULT_PATH } from "../plan/process.ts";
+import { StepCache, stepKey } from "../store/build-cache.ts";
+import { storeLayout } from "../store/layout.ts";
+import { leaseStore } from "../store/lease.ts";
+import { scratchFolder } from "./add-sources.ts";
+import { applyEntries } from "./apply-entries.ts";
+import { gitTree, isGitAddress } from "./context/git.ts";
+import { HashCache } from "./context/hash-cache.ts";
+import { LocalTree } from "./context/local-tree.ts";
+import { type OpenContext, openContext } from "./context/open-context.ts";
+import type { SourceTree } from "./context/source-tree.ts";
+import { collect } from "./copy-files.ts";
+import { type Dockerfile, parseDockerfile, parseTriggers } from "./dockerfile/parse.ts";
+import { DockerfileError, type Span } from "./dockerfile/source.ts";
+import { Explainer } from "./explain-steps.ts";
+import { ignoreOf } from "./ignore.ts";
+import type { BuildOptions, OnBuildEvent } from "./options.ts";
+import { keepImage } from "./result.ts";
+import { type BuildWorld, StageBuilder, type StageState } from "./stage-builder.ts";
+import { findStage, planStages, type Stage, type StagePlan } from "./stages.ts";
+import { LayerSource } from "./tree/layer-source.ts";
+import { PREDEFINED, platformArgs } from "./variables.ts";
+
+export interface BuildResult {
+  /** Absent: nothing was asked for that is an image. */
+  imageID?: Digest;
+  manifestDigest?: Digest;
+  names: string[];
+}
+
+/** Builds an image. What ended before a failure is kept for the next time. */
+export async function build(
+  engine: Engine,
+  options: BuildOptions,
+  tell: OnBuildEvent,
+  stdin: AsyncIterable<Uint8Array>,
+): Promise<BuildResult> {
+  for (const tag of options.tags) {
+    checkNotBuiltin(tag, "build");
+    if (parseReference(tag).digest !== undefined) {
+      throw new TsboxError(`Cannot build "${visible(tag)}": a digest is not given but computed`, {
+        code: "INVALID_REFERENCE",
+        exitCode: 1,
+      });
+    }
+  }
+  const release = await leaseStore(storeLayout(engine.root));
+  const trash = new BuildTrash(engine);
+  try {
+    return await new Build(engine, options, tell, trash).run(stdin);
+  } finally {
+    await trash.empty();
+    release();
+    await collectGarbage(engine);
+  }
+}
+
+/** Folders of subordinate ids: removed all at once, by one helper. */
+class BuildTrash {
+  readonly #list: { path: string; release: () => void }[] = [];
+  readonly #engine: Engine;
+
+  constructor(engine: Engine) {
+    this.#engine = engine;
+  }
+
+  add(path: string, release: () => void): void {
+    this.#list.push({ path, release });
+  }
+
+  async empty(): Promise<void> {
+    // what cannot be removed stays as garbage: the build's own result, or error, matters more
+    await removeTrees(
+      this.#engine,
+      this.#list.map(({ path }) => path),
+      this.#engine.identity(),
+    ).catch(() => {});
+    for (const { release } of this.#list) release();
+  }
+}
+
+class Build {
+  readonly #engine: Engine;
+  readonly #options: BuildOptions;
+  readonly #tell: OnBuildEvent;
+  readonly #trash: BuildTrash;
+  readonly #stages = new Map<number, Promise<StageState>>();
+  readonly #sources = new Map<string, Promise<SourceTree>>();
+  readonly #failed = new AbortController();
+  #steps = 0;
+
+  constructor(engine: Engine, options: BuildOptions, tell: OnBuildEvent, trash: BuildTrash) {
+    this.#engine = engine;
+    this.#tell = tell;
+    this.#trash = trash;
+    // when one stage fails the others are of no use
+    this.#options = { ...options, signal: AbortSignal.any([options.signal, this.#failed.signal]) };
+  }
+
+  async run(stdin: AsyncIterable<Uint8Array>): Promise<BuildResult> {
+    const engine = this.#engine;
+    const options = this.#options;
+    const identity = engine.identity();
+    const context = await openContext({ engine, identity, trash: this.#trash, options }, stdin);
+    const file = parseDockerfile(context.dockerfile.text, context.dockerfile.name);
+    const target = options.platform ?? hostPlatform();
+    const plan = planStages(file, {
+      buildArgs: options.buildArgs,
+      ...(options.target !== undefined && { target: options.target }),
+      buildPlatform: hostPlatform(),
+      targetPlatform: target,
+      contexts: [...options.contexts.keys()],
+    });
+    this.#warnUnused(plan);
+    const cache = new StepCache(engine.root);
+    const explainer = new Explainer(cache, context.identity, options.explain);
+    const world: BuildWorld = {
+      engine,
+      identity,
+      options,
+      cache,
+      trash: this.#trash,
+      explainer,
+      tell: this.#tell,
+      nextStep: () => ++this.#steps,
+      context: async () => context.tree,
+      source: (from, span) => this.#source(world, plan, file, from, span),
+      lowers: (from, span) => this.#lowers(world, plan, file, context, from, span),
+      globals: plan.globals,
+      platformArgs: platformArgs(hostPlatform(), target, plan.target.name ?? ""),
+      targetPlatform: target,
+      time: options.sourceDateEpoch ?? Math.floor(Date.now() / 1000),
+    };
+    try {
+      for (const number of plan.order) this.#stage(world, plan, file, number);
+      const state = await this.#settled(plan);
+      return await keepImage(world, state, this.#base);
+    } finally {
+      context.hashes.save();
+      explainer.save();
+    }
+  }
+
+  /** The layers that the target's base image brought: --squash leaves them. */
+  #base = 0;
+
+  /** All stages, so that none works on behind a failure; the first failure is the build's. */
+  async #settled(plan: StagePlan): Promise<StageState> {
+    let first: { error: unknown } | undefined;
+    const all = [...this.#stages.values()].map((stage) =>
+      stage.catch((error: unknown) => {
+        first ??= { error };
+        this.#failed.abort(new Error("another stage failed"));
+      }),
+    );
+    await Promise.all(all);
+    if (first) throw first.error;
+    return (await this.#stages.get(plan.target.number)) as StageState;
+  }
+
+  #stage(world: BuildWorld, plan: StagePlan, file: Dockerfile, number: number): Promise<StageState> {
+    let made = this.#stages.get(number);
+    if (!made) {
+      made = this.#buildStage(world, plan, file, plan.stages[number] as Stage);
+      made.catch(() => {}); // told by whoever waits for it
+      this.#stages.set(number, made);
+    }
+    return made;
+  }
+
+  async #buildStage(world: BuildWorld, plan: StagePlan, file: Dockerfile, stage: Stage): Promise<StageState> {
+    const { noCache } = this.#options;
+    const base = await this.#baseState(world, plan, file, stage);
+    if (stage.number === plan.target.number) this.#base = base.layers.length;
+    const triggers = base.config.OnBuild ?? [];
+    const { OnBuild: _, ...config } = base.config;
+    const name = stage.name ?? (plan.stages.length > 1 ? String(stage.number) : "");
+    const useCache = Array.isArray(noCache) ? !noCache.includes(name) : !noCache;
+    const total = stage.instructions.length + triggers.length;
+    let state: StageState = triggers.length > 0 ? { ...base, config } : base;
+    if (triggers.length > 0) {
+      const parsed = parseTriggers(triggers, stage.from.image.text);
+      const builder = new StageBuilder(
+        world,
+        { name, source: parsed.source, escapeChar: "\\", useCache, total },
+        state,
+      );
+      for (const instruction of parsed.instructions) await builder.carryOut(instruction);
+      ({ state } = builder);
+    }
+    const { source, escapeChar } = file;
+    const builder = new StageBuilder(world, { name, source, escapeChar, useCache, total }, state);
+    for (const instruction of stage.instructions) await builder.carryOut(instruction);
+    return builder.state;
+  }
+
+  async #baseState(world: BuildWorld, plan: StagePlan, file: Dockerfile, stage: Stage): Promise<StageState> {
+    if (stage.base.kind === "stage") return this.#stage(world, plan, file, stage.base.stage);
+    const target = stage.platform === undefined ? world.targetPlatform : parsePlatform(stage.platform);
+    if (stage.base.kind === "scratch") {
+      const { os, architecture, variant } = target;
+      return {
+        lowers: [],
+        config: { Env: [`PATH=${DEFAULT_PATH}`], WorkingDir: "/" },
+        image: { architecture, os, ...(variant !== undefined && { variant }) },
+        layers: [],
+        history: [],
+        key: stepKey({ from: "scratch", platform: formatPlatform(target) }),
+        created: new Date((this.#options.sourceDateEpoch ?? Math.floor(Date.now() / 1000)) * 1000).toISOString(),
+      };
+    }
+    const explicit = stage.platform !== undefined || this.#options.platform !== undefined;
+    const given = this.#options.contexts.get(stage.base.name);
+    const name = given === undefined ? stage.base.name : imageContext(given, file, stage);
+    try {
+      return await this.#imageState(world, name, explicit ? target : undefined);
+    } catch (error) {
+      if (!(error instanceof TsboxError) || this.#options.signal.aborted) throw error;
+      throw new DockerfileError(file.source, stage.from.image.span, error.message, error.hint, {
+        code: error.code,
+        cause: error,
+      });
+    }
+  }
+
+  async #imageState(world: BuildWorld, name: string, platform: Platform | undefined): Promise<StageState> {
+    const { engine, identity } = world;
+    if (name === "host") {
+      throw new TsboxError('"host" is no image to build on: it is this machine', { code: "NO_SUCH_IMAGE" });
+    }
+    const resolved = await resolveImage(engine, name, {
+      policy: this.#options.pull ? "always" : "missing",
+      identity,
+      ...(platform && { platform }),
+    });
+    const image = getImage(engine, resolved.imageID);
+    const { config } = image;
+    const descriptors = layerDescriptors(image.manifest, config);
+    const chain = chainIDs(config.rootfs.diff_ids).at(-1);
+    return {
+      lowers: resolved.lowers,
+      ...(chain && { chainID: chain }),
+      config: config.config ?? {},
+      image: {
+        architecture: config.architecture,
+        os: config.os,
+        ...(config.variant !== undefined && { variant: config.variant }),
+        ...(config.author !== undefined && { author: config.author }),
+      },
+      layers: descriptors.map(({ digest, size, mediaType }, number) => ({
+        digest,
+        size,
+        mediaType: OCI_TYPES[mediaType] ?? mediaType,
+        diffID: config.rootfs.diff_ids[number] as Digest,
+      })),
+      history: config.history ?? config.rootfs.diff_ids.map(() => ({})),
+      key: stepKey({ from: image.id }),
+      created: config.created ?? new Date(0).toISOString(),
+    };
+  }
+
+  #source(world: BuildWorld, plan: StagePlan, file: Dockerfile, from: string, span: Span): Promise<SourceTree> {
+    let found = this.#sources.get(from);
+    if (!found) {
+      found = this.#openSource(world, plan, file, from, span);
+      found.catch(() => {});
+      this.#sources.set(from, found);
+    }
+    return found;
+  }
+
+  async #openSource(
+    world: BuildWorld,
+    plan: StagePlan,
+    file: Dockerfile,
+    from: string,
+    span: Span,
+  ): Promise<SourceTree> {
+    const { identity, options } = world;
+    const given = options.contexts.get(from);
+    if (given !== undefined && !given.startsWith("docker-image://")) {
+      if (isGitAddress(given)) return gitTree(world, given, { keepGitDir: false });
+      const hashes = new HashCache(join(scratchFolder(world), "hashes"));
+      return new LocalTree(given, ignoreOf([]), hashes, `the context "${visible(from)}"`);
+    }
+    const number = findStage(plan.stages, from, [...options.contexts.keys()]);
+    if (given === undefined && number !== undefined) {
+      const state = await this.#stage(world, plan, file, number);
+      return new LayerSource(state.lowers, identity, `the stage "${visible(from)}"`, state.chainID);
+    }
+    const name = given?.slice("docker-image://".length) ?? from;
+    try {
+      const state = await this.#imageState(world, name, options.platform);
+      return new LayerSource(state.lowers, identity, `the image "${visible(name)}"`, state.chainID);
+    } catch (error) {
+      if (!(error instanceof TsboxError) || options.signal.aborted) throw error;
+      const why = `"${visible(from)}" is neither a stage nor an image that can be had`;
+      throw new DockerfileError(file.source, span, why, error.hint, { cause: error });
+    }
+  }
+
+  /** What a mount of RUN shows: layers of a stage or image, or the context as .dockerignore leaves it. */
+  async #lowers(
+    world: BuildWorld,
+    plan: StagePlan,
+    file: Dockerfile,
+    context: OpenContext,
+    from: string | undefined,
+    span: Span,
+  ): Promise<{ lowers: string[]; key: string }> {
+    const tree = from === undefined ? context.tree : await this.#source(world, plan, file, from, span);
+    if (tree instanceof LayerSource) return { lowers: [...tree.lowers], key: tree.key ?? "" };
+    return this.#localLowers(world, context, tree as LocalTree, from);
+  }
+
+  readonly #mounted = new Map<string, Promise<{ lowers: string[]; key: string }>>();
+
+  #localLowers(world: BuildWorld, context: OpenContext, tree: LocalTree, from: string | undefined) {
+    const name = from ?? "";
+    let found = this.#mounted.get(name);
+    if (!found) {
+      found = this.#mountLocal(world, context, tree, from === undefined);
+      this.#mounted.set(name, found);
+    }
+    return found;
+  }
+
+  async #mountLocal(world: BuildWorld, context: OpenContext, tree: LocalTree, isContext: boolean) {
+    const [root] = tree.find("");
+    if (!root) throw new TsboxError("Cannot mount the context: .dockerignore leaves nothing of it", { code: "EMPTY" });
+    const entries = await collect(tree, root, []);
+    const key = stepKey({
+      content: entries.map(({ path, record, digest }) =>
+        [record.kind, record.mode.toString(8), Buffer.from(record.link).toString("hex"), digest?.() ?? "", path].join(
+          " ",
+        ),
+      ),
+    });
+    if (!isContext || !context.ignore.any) return { lowers: [tree.root], key };
+    const folder = join(scratchFolder(world), "context");
+    const { mkdirSync } = await import("node:fs");
+    mkdirSync(folder, { mode: 0o755 });
+    const outgoing = entries.map(({ record, content }) => {
+      const bytes = content?.();
+      return { record, ...(bytes && { content: bytes }) };
+    });
+    await applyEntries(world.engine, world.identity, folder, outgoing);
+    return { lowers: [folder], key };
+  }
+
+  #warnUnused(plan: StagePlan): void {
+    const unused = [...this.#options.buildArgs.keys()].filter(
+      (name) => !plan.declared.has(name) && !PREDEFINED.includes(name),
+    );
+    if (unused.length === 0) return;
+    this.#tell({
+      type: "note",
+      text: `no ARG names the build argument${unused.length > 1 ? "s" : ""} ${unused.join(", ")}`,
+    });
+  }
+}
+
+const OCI_TYPES: Record<string, string> = { [DOCKER_LAYER_GZIP]: OCI_LAYER_GZIP, [DOCKER_LAYER]: OCI_LAYER };
+
+function imageContext(given: string, file: Dockerfile, stage: Stage): string {
+  if (given.startsWith("docker-image://")) return given.slice("docker-image://".length);
+  throw new DockerfileError(
+    file.source,
+    stage.from.image.span,
+    `--build-context gives "${visible(given)}" for it, which is no image`,
+    "name an image as docker-image://NAME",
+  );
+}
+
+/** `--iidfile` and `--metadata-file`. */
+export function writeResultFiles(options: BuildOptions, result: BuildResult): void {
+  if (options.iidfile !== undefined && result.imageID) writeFileSync(options.iidfile, result.imageID);
+  if (options.metadataFile === undefined) return;
+  const metadata = {
+    ...(result.manifestDigest && { "containerimage.digest": result.manifestDigest }),
+    ...(result.imageID && { "containerimage.config.digest": result.imageID }),
+    ...(result.names.length > 0 && { "image.name": result.names.join(",") }),
+  };
+  writeFileAtomic(options.metadataFile, `${JSON.stringify(metadata, undefined, 2)}\n`, 0o644);
+}

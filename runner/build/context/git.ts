@@ -1,0 +1,74 @@
+import { rmSync } from "node:fs";
+import { join } from "node:path";
+import { TsboxError, visible } from "../../base/error.ts";
+import { runGit } from "../../helper/git.ts";
+import { scratchFolder } from "../add-sources.ts";
+import { ignoreOf } from "../ignore.ts";
+import type { BuildWorld } from "../stage-builder.ts";
+import { HashCache } from "./hash-cache.ts";
+import { LocalTree } from "./local-tree.ts";
+
+/** `https://…​.git`, `git://…`, `ssh://…`, `git@host:path`, each with `#REF:FOLDER` behind it if wanted. */
+export function isGitAddress(text: string): boolean {
+  const [address = ""] = text.split("#", 1);
+  return (
+    /^(git|ssh):\/\//.test(address) || /^git@[^/]+:/.test(address) || /^(https?|file):\/\/.*\.git\/?$/.test(address)
+  );
+}
+
+export interface GitAddress {
+  url: string;
+  ref?: string;
+  folder?: string;
+}
+
+export function parseGitAddress(text: string): GitAddress {
+  const cut = text.indexOf("#");
+  if (cut < 0) return { url: text };
+  const [ref = "", folder = ""] = text.slice(cut + 1).split(":", 2);
+  return { url: text.slice(0, cut), ...(ref && { ref }), ...(folder && { folder }) };
+}
+
+/** Fetches one commit of a repository into a folder that goes with the build. Returns the folder that is meant. */
+export async function fetchGit(
+  world: Pick<BuildWorld, "engine" | "trash" | "options">,
+  address: GitAddress,
+  keepGitDir = false,
+): Promise<string> {
+  const folder = join(scratchFolder(world), "repository");
+  const run = (...words: string[]) => runGit(words, { signal: world.options.signal, env: world.options.env });
+  const what = `fetch "${visible(address.url)}"`;
+  await run("init", "--quiet", folder).then(told(what));
+  const ref = address.ref ?? "HEAD";
+  await run("-C", folder, "fetch", "--quiet", "--depth", "1", "--", address.url, ref).then(told(what));
+  await run("-C", folder, "checkout", "--quiet", "--detach", "FETCH_HEAD").then(told(what));
+  if (!keepGitDir) rmSync(join(folder, ".git"), { recursive: true, force: true });
+  if (address.folder === undefined) return folder;
+  const tree = new LocalTree(folder, ignoreOf([]), new HashCache(join(folder, "..", "hashes")), "the repository");
+  const [found] = tree.find(address.folder);
+  if (found?.kind === "directory") return join(folder, found.path);
+  throw new TsboxError(`Cannot build "${visible(address.url)}": it has no folder "${visible(address.folder)}"`, {
+    code: "NO_CONTEXT",
+    exitCode: 1,
+  });
+}
+
+export async function gitTree(
+  world: Pick<BuildWorld, "engine" | "trash" | "options">,
+  text: string,
+  { keepGitDir }: { keepGitDir: boolean },
+): Promise<LocalTree> {
+  const folder = await fetchGit(world, parseGitAddress(text), keepGitDir);
+  return new LocalTree(folder, ignoreOf([]), new HashCache(join(folder, "..", "hashes")), "the repository");
+}
+
+function told(what: string) {
+  return ({ code, stderr }: { code: number; stderr: string }) => {
+    if (code === 0) return;
+    const why = stderr.trim().split("\n").at(-1) ?? "";
+    throw new TsboxError(`Cannot ${what}: ${code === 127 ? "the program git is not installed" : visible(why)}`, {
+      code: "GIT",
+      exitCode: 1,
+    });
+  };
+}

@@ -1,0 +1,171 @@
+import { createHash } from "node:crypto";
+import { existsSync, readFileSync, statSync } from "node:fs";
+import { dirname, join, relative } from "node:path";
+import { TsboxError, visible } from "../../base/error.ts";
+import { RecordKind } from "../../layers/abi.ts";
+import { decompress, sniff } from "../../layers/decompress.ts";
+import { readEntries } from "../../layers/reader.ts";
+import type { OutgoingEntry } from "../../layers/writer.ts";
+import { buildCacheFolder } from "../../store/build-cache.ts";
+import { scratchFolder } from "../add-sources.ts";
+import { applyEntries } from "../apply-entries.ts";
+import { type Ignore, ignoreOf, parseIgnore } from "../ignore.ts";
+import type { BuildOptions } from "../options.ts";
+import type { BuildWorld } from "../stage-builder.ts";
+import { putFile } from "./fetch.ts";
+import { fetchGit } from "./git.ts";
+import { HashCache } from "./hash-cache.ts";
+import { LocalTree } from "./local-tree.ts";
+
+export interface OpenContext {
+  tree: LocalTree;
+  ignore: Ignore;
+  hashes: HashCache;
+  dockerfile: { text: string; name: string };
+  /** Names the build among others: for what is remembered of the last one. */
+  identity: string;
+}
+
+type World = Pick<BuildWorld, "engine" | "identity" | "trash" | "options">;
+
+/** Brings the context to a folder, and reads the Dockerfile. */
+export async function openContext(world: World, stdin: AsyncIterable<Uint8Array>): Promise<OpenContext> {
+  const { options } = world;
+  const { context } = options;
+  if (context.kind === "stdin" && options.file === "-") {
+    throw new TsboxError("Cannot build: standard input cannot be both the context and the Dockerfile", {
+      code: "USAGE",
+      exitCode: 1,
+    });
+  }
+  let folder: string;
+  let given: string | undefined = options.file === "-" ? await all(stdin) : undefined;
+  switch (context.kind) {
+    case "folder":
+      folder = context.path;
+      break;
+    case "git":
+      folder = await fetchGit(world, context);
+      break;
+    case "url": {
+      const file = await putFile(world, context.url, context.url);
+      const { createReadStream } = await import("node:fs");
+      const open = () => createReadStream(file.path, { highWaterMark: 1 << 20 });
+      ({ folder, given } = await archiveOrDockerfile(world, open(), given));
+      break;
+    }
+    case "stdin":
+      ({ folder, given } = await archiveOrDockerfile(world, stdin, given));
+      break;
+  }
+  if (!statSync(folder, { throwIfNoEntry: false })?.isDirectory()) {
+    throw new TsboxError(
+      `Cannot build "${visible(folder)}": ${existsSync(folder) ? "not a folder" : "no such folder"}`,
+      {
+        code: "NO_CONTEXT",
+        hint: "the context is the folder that COPY takes files from: often .",
+        exitCode: 1,
+      },
+    );
+  }
+  const path = given === undefined ? dockerfilePath(folder, options) : undefined;
+  const dockerfile =
+    path === undefined
+      ? { text: given as string, name: "Dockerfile" }
+      : { text: readFileSync(path, "utf8"), name: shownName(path, options.cwd) };
+  const ignore = readIgnore(folder, path);
+  const fixed = context.kind === "folder" ? folder : JSON.stringify(context);
+  const name = createHash("sha256").update(fixed).digest("hex").slice(0, 32);
+  // a context that was made for this build has new inodes each time: nothing to remember
+  const hashes = new HashCache(
+    join(context.kind === "folder" ? join(buildCacheFolder(world.engine.root), "hashes") : dirname(folder), name),
+  );
+  const tree = new LocalTree(folder, ignore, hashes);
+  return { tree, ignore, hashes, dockerfile, identity: `${fixed} ${path ?? "-"} ${options.target ?? ""}` };
+}
+
+function shownName(path: string, cwd: string): string {
+  const near = relative(cwd, path);
+  return near.startsWith("..") ? path : near;
+}
+
+function dockerfilePath(folder: string, options: BuildOptions): string {
+  if (options.file !== undefined) {
+    // beside the caller first, as docker; then in the context, as podman
+    const found = [options.file, join(folder, relative(options.cwd, options.file))].find((path) =>
+      statSync(path, { throwIfNoEntry: false })?.isFile(),
+    );
+    if (found) return found;
+    throw new TsboxError(`Cannot read the Dockerfile "${visible(options.file)}": no such file`, {
+      code: "NO_DOCKERFILE",
+      exitCode: 1,
+    });
+  }
+  const found = ["Dockerfile", "Containerfile", "dockerfile"].find((name) => existsSync(join(folder, name)));
+  if (found) return join(folder, found);
+  throw new TsboxError(`Cannot build "${visible(folder)}": it has no Dockerfile`, {
+    code: "NO_DOCKERFILE",
+    hint: "name one with -f, or -f - for standard input",
+    exitCode: 1,
+  });
+}
+
+/** `NAME.dockerignore` beside the Dockerfile, else the context's. */
+function readIgnore(folder: string, dockerfile: string | undefined): Ignore {
+  const places = [
+    ...(dockerfile === undefined ? [] : [`${dockerfile}.dockerignore`, `${dockerfile}.containerignore`]),
+    join(folder, ".containerignore"),
+    join(folder, ".dockerignore"),
+  ];
+  const found = places.find((path) => existsSync(path));
+  return found === undefined ? ignoreOf([]) : parseIgnore(readFileSync(found, "utf8"));
+}
+
+async function all(source: AsyncIterable<Uint8Array>): Promise<string> {
+  const chunks: Uint8Array[] = [];
+  for await (const chunk of source) chunks.push(chunk);
+  return Buffer.concat(chunks).toString("utf8");
+}
+
+/** A tar is the context; any other text is a Dockerfile without one. */
+async function archiveOrDockerfile(
+  world: World,
+  source: AsyncIterable<Uint8Array>,
+  given: string | undefined,
+): Promise<{ folder: string; given: string | undefined }> {
+  const { mkdirSync } = await import("node:fs");
+  const folder = join(scratchFolder(world), "context");
+  mkdirSync(folder, { mode: 0o711 });
+  const iterator = source[Symbol.asyncIterator]();
+  const head: Uint8Array[] = [];
+  let length = 0;
+  while (length < 512) {
+    const { done, value } = await iterator.next();
+    if (done) break;
+    head.push(value);
+    length += value.length;
+  }
+  const start = Buffer.concat(head);
+  async function* whole() {
+    yield start;
+    for (;;) {
+      const { done, value } = await iterator.next();
+      if (done) return;
+      yield value;
+    }
+  }
+  const isTar = sniff(start) !== "none" || start.subarray(257, 262).toString("latin1") === "ustar";
+  if (!isTar) return { folder, given: given ?? (await all(whole())) };
+  await applyEntries(world.engine, world.identity, folder, contextEntries(whole()));
+  return { folder, given };
+}
+
+/** Who owns a file of the context is of no account, but the caller must be able to read it. */
+async function* contextEntries(source: AsyncIterable<Uint8Array>): AsyncGenerator<OutgoingEntry> {
+  for await (const { record, content } of readEntries(decompress(source), { whiteouts: false })) {
+    const readable = record.kind === RecordKind.DIRECTORY ? 0o700 : record.kind === RecordKind.FILE ? 0o400 : 0;
+    const own = { ...record, uid: 0, gid: 0, mode: record.mode | readable };
+    if (record.kind === RecordKind.FILE) yield { record: { ...own, flags: 0, data: record.size }, content };
+    else if (record.kind !== RecordKind.CHARACTER && record.kind !== RecordKind.BLOCK) yield { record: own };
+  }
+}

@@ -1,0 +1,213 @@
+import { createHash } from "node:crypto";
+import { TsboxError, visible } from "../base/error.ts";
+import { RecordKind } from "../layers/abi.ts";
+import { directoryRecord, fileRecord, type OutgoingEntry } from "../layers/writer.ts";
+import type { Found, SourceEntry, SourceTree } from "./context/source-tree.ts";
+import { ignoreOf } from "./ignore.ts";
+import type { LayeredTree, TreeNode } from "./tree/layered-tree.ts";
+
+/** One thing to copy: a place of a tree with all below it, a text of the Dockerfile, something fetched, an archive to be taken apart. */
+export type CopySource =
+  | { kind: "tree"; tree: SourceTree; found: Found; entries: SourceEntry[] }
+  | { kind: "text"; name: string; content: Buffer }
+  | { kind: "file"; name: string; entry: SourceEntry }
+  /** Entries are made anew each time they are asked for. */
+  | { kind: "archive"; name: string; digest: () => string; entries: () => AsyncIterable<OutgoingEntry> };
+
+export interface CopyRequest {
+  sources: CopySource[];
+  /** Absolute; a slash at its end says that it is a folder. */
+  dest: string;
+  /** The destination is a folder, whatever is there. */
+  intoFolder: boolean;
+  owner?: { uid: number; gid: number };
+  mode?: number;
+  parents: boolean;
+  /** For folders that have to be made; seconds. */
+  time: number;
+}
+
+/** All entries of what was found, without those that `exclude` names (relative to it). */
+export async function collect(tree: SourceTree, found: Found, exclude: string[]): Promise<SourceEntry[]> {
+  const unwanted = ignoreOf(exclude);
+  const start =
+    found.kind === "directory" ? (found.path === "" ? 0 : found.path.length + 1) : found.path.lastIndexOf("/") + 1;
+  const leaveOut = (path: string) => {
+    const relative = path.slice(start);
+    return unwanted.any && relative !== "" && unwanted.excludes(relative);
+  };
+  const entries: SourceEntry[] = [];
+  for await (const entry of tree.walk(found, leaveOut)) entries.push(entry);
+  return entries;
+}
+
+/** A line for each file that counts: what it is, its mode, owner and content; never its times. */
+export function contentLines(request: CopyRequest): string[] {
+  return request.sources.flatMap((source): string[] => {
+    switch (source.kind) {
+      case "text":
+        return [`text ${source.name} ${sha256(source.content)}`];
+      case "archive":
+        return [`archive ${source.name} ${source.digest()}`];
+      case "file":
+        return [entryLine(source.name, source.entry)];
+      case "tree":
+        return source.entries.map((entry) =>
+          entryLine(entry.path === "" ? source.found.named : `${source.found.named}/${entry.path}`, entry),
+        );
+    }
+  });
+}
+
+function entryLine(name: string, entry: SourceEntry): string {
+  const { kind, mode, uid, gid, link } = entry.record;
+  const content = kind === RecordKind.SYMLINK ? Buffer.from(link).toString("hex") : (entry.digest?.() ?? "");
+  // the name stands last: it may hold anything
+  return `${kind} ${mode.toString(8)} ${uid}:${gid} ${content} ${JSON.stringify(name)}`;
+}
+
+function sha256(bytes: Uint8Array): string {
+  return createHash("sha256").update(bytes).digest("hex");
+}
+
+/** Where Docker's rules lead what is copied, as entries of a layer on `tree`. */
+export class CopyLayer {
+  readonly #tree: LayeredTree;
+  readonly #request: CopyRequest;
+  /** Folders that are in the layer or in the tree, by path. */
+  readonly #folders = new Set<string>([""]);
+  /** Folders that the tree did not have: what is below them is new too. */
+  readonly #fresh = new Set<string>();
+
+  constructor(tree: LayeredTree, request: CopyRequest) {
+    this.#tree = tree;
+    this.#request = request;
+  }
+
+  async *entries(): AsyncGenerator<OutgoingEntry> {
+    for (const source of this.#request.sources) yield* this.#source(source);
+  }
+
+  async *#source(source: CopySource): AsyncGenerator<OutgoingEntry> {
+    if (source.kind === "tree") {
+      const isFolder = source.found.kind === "directory";
+      const named = this.#request.parents ? source.found.named : (source.found.named.split("/").at(-1) ?? "");
+      if (isFolder) {
+        // a folder's content is copied, not the folder; with --parents its place is kept
+        const place = yield* this.#folder(this.#request.parents ? named : "");
+        yield* this.#below(place, source.entries);
+        return;
+      }
+      const place = yield* this.#file(named);
+      for (const entry of source.entries) yield this.#entry(place, entry);
+      return;
+    }
+    if (source.kind === "text") {
+      const place = yield* this.#file(source.name);
+      const record = fileRecord(place, source.content.length, { mtimeSeconds: this.#request.time });
+      yield this.#owned({ record, content: [source.content] });
+      return;
+    }
+    if (source.kind === "file") {
+      const place = yield* this.#file(source.name);
+      yield this.#entry(place, source.entry);
+      return;
+    }
+    const place = yield* this.#folder("");
+    for await (const entry of source.entries()) {
+      const path = Buffer.from(entry.record.path).toString("latin1");
+      const at = path === "" ? "" : place === "" ? path : `${Buffer.from(place).toString("latin1")}/${path}`;
+      if (at === "") continue;
+      const link =
+        entry.record.kind === RecordKind.HARDLINK && place !== ""
+          ? Buffer.concat([Buffer.from(`${place}/`), entry.record.link])
+          : entry.record.link;
+      yield this.#owned({ ...entry, record: { ...entry.record, path: Buffer.from(at, "latin1"), link } });
+    }
+  }
+
+  /** The destination as a folder, with `below` in it; made where it is missing. Returns its path, links followed. */
+  *#folder(below: string): Generator<OutgoingEntry, string> {
+    const { node, missing } = this.#tree.resolve(below === "" ? this.#request.dest : `${this.#request.dest}/${below}`);
+    if (node.kind !== "directory") throw this.#inTheWay(node);
+    return yield* this.#make(node.path, missing);
+  }
+
+  /** The place of one file: in the destination if that is a folder, otherwise it. */
+  *#file(named: string): Generator<OutgoingEntry, string> {
+    const { dest, intoFolder, parents } = this.#request;
+    const { node, missing } = this.#tree.resolve(dest);
+    const isFolder = missing.length === 0 && node.kind === "directory";
+    if (intoFolder || parents || dest.endsWith("/") || isFolder) {
+      const parts = named.split("/");
+      const name = parts.pop() as string;
+      const folder = yield* this.#folder(parts.join("/"));
+      const place = folder === "" ? name : `${folder}/${name}`;
+      // a link that stands there is written through, as cp does it
+      const there = this.#tree.resolve(place);
+      if (there.missing.length === 0 && there.node.kind === "directory") throw this.#inTheWay(there.node);
+      return there.missing.length === 0 ? there.node.path : place;
+    }
+    if (missing.length === 0) return node.path;
+    if (node.kind !== "directory") throw this.#inTheWay(node);
+    const name = missing.pop() as string;
+    const folder = yield* this.#make(node.path, missing);
+    return folder === "" ? name : `${folder}/${name}`;
+  }
+
+  *#make(start: string, missing: string[]): Generator<OutgoingEntry, string> {
+    let path = start;
+    for (const part of missing) {
+      path = path === "" ? part : `${path}/${part}`;
+      if (this.#folders.has(path)) continue;
+      this.#folders.add(path);
+      this.#fresh.add(path);
+      const { uid, gid } = this.#request.owner ?? { uid: 0, gid: 0 };
+      yield { record: directoryRecord(path, { uid, gid, mtimeSeconds: this.#request.time }) };
+    }
+    return path;
+  }
+
+  *#below(place: string, entries: SourceEntry[]): Generator<OutgoingEntry> {
+    for (const entry of entries) {
+      if (entry.path === "") {
+        // a folder that is there stays as it is; one that we made gets the source's mode
+        if (this.#fresh.has(place)) yield this.#entry(place, entry);
+        continue;
+      }
+      const path = place === "" ? entry.path : `${place}/${entry.path}`;
+      const folder = path.slice(0, Math.max(0, path.lastIndexOf("/")));
+      const isFolder = entry.record.kind === RecordKind.DIRECTORY;
+      if (this.#fresh.has(folder)) {
+        if (isFolder) this.#fresh.add(path);
+      } else {
+        const there = this.#tree.lookup(path, false);
+        if (there && isFolder !== (there.kind === "directory")) throw this.#inTheWay(there);
+        if (isFolder) {
+          if (there) continue;
+          this.#fresh.add(path);
+        }
+      }
+      yield this.#entry(path, entry);
+    }
+  }
+
+  #entry(path: string, entry: SourceEntry): OutgoingEntry {
+    const content = entry.content?.();
+    return this.#owned({ record: { ...entry.record, path: Buffer.from(path) }, ...(content && { content }) });
+  }
+
+  #owned(entry: OutgoingEntry): OutgoingEntry {
+    const { owner, mode } = this.#request;
+    const isLink = entry.record.kind === RecordKind.SYMLINK;
+    return {
+      ...entry,
+      record: { ...entry.record, ...owner, ...(mode !== undefined && !isLink && { mode }) },
+    };
+  }
+
+  #inTheWay(node: TreeNode): TsboxError {
+    const what = node.kind === "directory" ? "a folder" : node.kind === "symlink" ? "a link" : "a file";
+    return new TsboxError(`"/${visible(node.path)}" of the image is ${what}`, { code: "IN_THE_WAY" });
+  }
+}

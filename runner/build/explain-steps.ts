@@ -1,0 +1,96 @@
+import { createHash } from "node:crypto";
+import type { KeyParts, StepCache } from "../store/build-cache.ts";
+
+/** The key parts of every step of a build, by stage and number. */
+type LastBuild = Record<string, { key: string; parts: KeyParts }>;
+
+/** So many files of a step are remembered by name; of more only that something changed. */
+const MAX_FILES = 20_000;
+
+/** Says why a step was not in the cache, by comparing what it depends on with the last build of the same file. */
+export class Explainer {
+  readonly #cache: StepCache;
+  readonly #name: string;
+  readonly #last: LastBuild;
+  readonly #now: LastBuild = {};
+  readonly #wanted: boolean;
+
+  /** `what` names the build: its Dockerfile and context. */
+  constructor(cache: StepCache, what: string, wanted: boolean) {
+    this.#cache = cache;
+    this.#wanted = wanted;
+    this.#name = createHash("sha256").update(what).digest("hex");
+    this.#last = wanted ? (cache.read<LastBuild>("last", this.#name) ?? {}) : {};
+  }
+
+  reason(
+    stage: string,
+    number: number,
+    key: string,
+    parts: KeyParts,
+    hit: boolean,
+    useCache: boolean,
+  ): string | undefined {
+    const place = `${stage}/${number}`;
+    const content = parts.content;
+    const kept = Array.isArray(content) && content.length > MAX_FILES ? { ...parts, content: hashed(content) } : parts;
+    this.#now[place] = { key, parts: kept };
+    if (!this.#wanted) return undefined;
+    if (hit) return "in the cache";
+    if (!useCache) return "made anew, as --no-cache says";
+    const last = this.#last[place];
+    if (!last) return "there was no such step in the last build of this file";
+    if (last.key === key) return "what it made is no longer in the store";
+    const reasons = Object.keys({ ...kept, ...last.parts }).flatMap((name) => {
+      const [was, is] = [last.parts[name], kept[name]];
+      return JSON.stringify(was) === JSON.stringify(is) ? [] : [difference(name, was, is)];
+    });
+    return reasons.join("; ") || "it never ended";
+  }
+
+  /** Remembers the steps of this build; those of stages that were not built stay. */
+  save(): void {
+    const last = this.#wanted ? this.#last : (this.#cache.read<LastBuild>("last", this.#name) ?? {});
+    const next = { ...last, ...this.#now };
+    if (JSON.stringify(next) !== JSON.stringify(last)) this.#cache.write("last", this.#name, next);
+  }
+}
+
+function hashed(lines: string[]): string {
+  return createHash("sha256").update(lines.join("\n")).digest("hex");
+}
+
+function difference(name: string, was: string | string[] | undefined, is: string | string[] | undefined): string {
+  if (name === "parent") return "the step before made something else";
+  if (name === "content" && Array.isArray(was) && Array.isArray(is)) return files(was, is);
+  if (name === "content") return "its files changed";
+  const show = (value: string | string[] | undefined) =>
+    JSON.stringify(Array.isArray(value) ? value.join(" ") : (value ?? ""));
+  return `its ${name} was ${shortened(show(was))}, is ${shortened(show(is))}`;
+}
+
+function files(was: string[], is: string[]): string {
+  const nameOf = (line: string) => /"(?:[^"\\]|\\.)*"$/.exec(line)?.[0] ?? line;
+  const before = new Map(was.map((line) => [nameOf(line), line]));
+  const after = new Map(is.map((line) => [nameOf(line), line]));
+  const changed = [...after]
+    .filter(([name, line]) => before.has(name) && before.get(name) !== line)
+    .map(([name]) => name);
+  const added = [...after.keys()].filter((name) => !before.has(name));
+  const gone = [...before.keys()].filter((name) => !after.has(name));
+  const told = [
+    changed.length > 0 ? `${some(changed)} changed` : "",
+    added.length > 0 ? `${some(added)} came` : "",
+    gone.length > 0 ? `${some(gone)} went` : "",
+  ];
+  return told.filter(Boolean).join(", ") || "the order of its files changed";
+}
+
+function some(names: string[]): string {
+  const shown = names.slice(0, 3).join(", ");
+  return names.length > 3 ? `${shown} and ${names.length - 3} more` : shown;
+}
+
+function shortened(text: string): string {
+  return text.length > 160 ? `${text.slice(0, 157)}…"` : text;
+}

@@ -1,0 +1,68 @@
+import { createWriteStream, existsSync, mkdirSync, renameSync, rmSync } from "node:fs";
+import { join } from "node:path";
+import { Readable } from "node:stream";
+import { pipeline } from "node:stream/promises";
+import { packing } from "../engine/pack-layer.ts";
+import { RecordKind } from "../layers/abi.ts";
+import { type PackTarResult, packTar } from "../layers/pack.ts";
+import { readEntries } from "../layers/reader.ts";
+import type { OutgoingEntry } from "../layers/writer.ts";
+import type { Op } from "../plan/types.ts";
+import { scratchFolder } from "./add-sources.ts";
+import { applyEntries } from "./apply-entries.ts";
+import type { BuildOutput } from "./options.ts";
+import type { BuildWorld, StageState } from "./stage-builder.ts";
+
+/** `-o type=local` and `type=tar`: the files of a stage, without an image around them. */
+export async function exportTree(world: BuildWorld, state: StageState, output: BuildOutput): Promise<void> {
+  const { engine, identity, options } = world;
+  const folder = scratchFolder(world);
+  const target = join(folder, "merged");
+  const empty = join(folder, "empty");
+  for (const path of [target, empty]) mkdirSync(path, { mode: 0o755 });
+  // without an upper the kernel wants two lowers
+  const lowers =
+    state.lowers.length > 1
+      ? state.lowers
+      : [...state.lowers, empty, ...(state.lowers.length === 0 ? [join(folder, "none")] : [])];
+  if (state.lowers.length === 0) mkdirSync(join(folder, "none"), { mode: 0o755 });
+  const ops: Op[] = [
+    { op: "overlay", target, upper: "", work: "", flags: ["userxattr", "ro"], lowers },
+    { op: "pack", root: target, init: "", flags: ["tree"], lowers },
+  ];
+  const result: PackTarResult = { size: 0, entries: 0, exact: true };
+  const tarOptions = options.sourceDateEpoch === undefined ? {} : { sourceDateEpoch: options.sourceDateEpoch };
+  await packing(identity, ops, options.signal, async (records) => {
+    const tar = packTar(records, tarOptions, result);
+    if (output.type === "local") {
+      const dest = output.dest as string;
+      mkdirSync(dest, { recursive: true });
+      await applyEntries(engine, identity, dest, ownEntries(tar));
+      return;
+    }
+    const stream = Readable.from(tar, { objectMode: false });
+    if (output.dest === undefined) {
+      await pipeline(stream, process.stdout, { end: false, signal: options.signal });
+      return;
+    }
+    const staged = `${output.dest}.${process.pid}.part`;
+    try {
+      await pipeline(stream, createWriteStream(staged, { flags: "wx" }), { signal: options.signal });
+      renameSync(staged, output.dest);
+    } finally {
+      if (existsSync(staged)) rmSync(staged, { force: true });
+    }
+  });
+}
+
+/** All of it becomes the caller's, as docker does it; devices are left out. */
+async function* ownEntries(tar: AsyncIterable<Uint8Array>): AsyncGenerator<OutgoingEntry> {
+  for await (const { record, content } of readEntries(tar, { whiteouts: false })) {
+    if (record.kind === RecordKind.CHARACTER || record.kind === RecordKind.BLOCK) continue;
+    // the folder itself is the caller's own
+    if (record.path.length === 0) continue;
+    const own = { ...record, uid: 0, gid: 0, xattrs: [] };
+    if (record.kind === RecordKind.FILE) yield { record: { ...own, flags: 0, data: record.size }, content };
+    else yield { record: own };
+  }
+}

@@ -1,0 +1,81 @@
+import { OCI_CONFIG, OCI_MANIFEST } from "../oci/media-types.ts";
+import { familiarName, formatReference, parseReference } from "../oci/reference.ts";
+import type { Descriptor, Digest, HistoryEntry, ImageConfig, Manifest } from "../oci/types.ts";
+import { putBlob } from "../store/blob-store.ts";
+import { changeIndex, readIndex, refName, withName } from "../store/image-index.ts";
+import { storeLayout } from "../store/layout.ts";
+import type { BuildResult } from "./build.ts";
+import { exportTree } from "./export-tree.ts";
+import { squash } from "./squash.ts";
+import type { BuildWorld, StageState } from "./stage-builder.ts";
+
+/** Makes the image of a finished stage, gives it its names, and writes what else was asked for. */
+export async function keepImage(world: BuildWorld, state: StageState, baseLayers: number): Promise<BuildResult> {
+  const { engine, options } = world;
+  const { outputs, tags } = options;
+  for (const output of outputs) {
+    if (output.type === "local" || output.type === "tar") await exportTree(world, state, output);
+  }
+  const archives = outputs.filter((output) => output.type === "oci" || output.type === "docker");
+  // files alone were asked for: no image is left behind
+  if (outputs.length > 0 && archives.length === 0 && tags.length === 0) return { names: [] };
+  const finished = options.squash ? await squash(world, state, baseLayers) : state;
+  const { config, entry } = putImage(world, finished);
+  const references = tags.map((tag) => parseReference(tag));
+  await name(world, entry, references.map(formatReference));
+  const names = references.map(familiarName);
+  for (const archive of archives) {
+    const { save } = await import("../engine/save.ts");
+    await save(engine, names.length > 0 ? names : [config], {
+      format: archive.type === "oci" ? "oci-archive" : "docker-archive",
+      ...(archive.dest !== undefined && { path: archive.dest }),
+      signal: options.signal,
+    });
+  }
+  return { imageID: config, manifestDigest: entry.digest, names };
+}
+
+function putImage(world: BuildWorld, state: StageState): { config: Digest; entry: Descriptor } {
+  const layout = storeLayout(world.engine.root);
+  const { labels, sourceDateEpoch } = world.options;
+  const process =
+    Object.keys(labels).length > 0 ? { ...state.config, Labels: { ...state.config.Labels, ...labels } } : state.config;
+  const { author, ...platform } = state.image;
+  const clamp = (entry: HistoryEntry) =>
+    sourceDateEpoch === undefined ? entry : { ...entry, created: earlier(entry.created, sourceDateEpoch) };
+  const config: ImageConfig = {
+    created: state.created,
+    ...(author !== undefined && { author }),
+    ...platform,
+    config: process,
+    rootfs: { type: "layers", diff_ids: state.layers.map((layer) => layer.diffID) },
+    history: state.history.map(clamp),
+  };
+  const blob = putBlob(layout, Buffer.from(JSON.stringify(config)));
+  const manifest: Manifest = {
+    schemaVersion: 2,
+    mediaType: OCI_MANIFEST,
+    config: { mediaType: OCI_CONFIG, ...blob },
+    layers: state.layers.map(({ mediaType, digest, size }) => ({ mediaType, digest, size })),
+  };
+  const entry = { mediaType: OCI_MANIFEST, ...putBlob(layout, Buffer.from(JSON.stringify(manifest))) };
+  return { config: blob.digest, entry };
+}
+
+function earlier(created: string | undefined, epoch: number): string {
+  const limit = new Date(epoch * 1000).toISOString();
+  return created !== undefined && Date.parse(created) < epoch * 1000 ? created : limit;
+}
+
+/** A repeated build whose names lead to the image already changes nothing. */
+async function name(world: BuildWorld, entry: Descriptor, names: string[]): Promise<void> {
+  const layout = storeLayout(world.engine.root);
+  const entries = readIndex(layout);
+  const has = (wanted: string | undefined) =>
+    entries.some((one) => one.digest === entry.digest && refName(one) === wanted);
+  if (names.length > 0 ? names.every(has) : entries.some((one) => one.digest === entry.digest)) return;
+  await changeIndex(layout, (current) => {
+    if (names.length > 0) return names.reduce((list, one) => withName(list, one, entry), current);
+    return current.some((one) => one.digest === entry.digest) ? current : [...current, entry];
+  });
+}

@@ -1,0 +1,302 @@
+import { chmodSync, existsSync, mkdirSync, readFileSync, renameSync, writeFileSync } from "node:fs";
+import { Socket } from "node:net";
+import { join } from "node:path";
+import { createInterface } from "node:readline";
+import { TsboxError } from "../base/error.ts";
+import { containerUser } from "../engine/container-user.ts";
+import { type Description, makeShared, makeWritable, planOf } from "../engine/create-container.ts";
+import type { Engine } from "../engine/engine.ts";
+import { explained } from "../engine/explain.ts";
+import { makeInitLayer } from "../engine/init-layer.ts";
+import { type PackedLayer, packLayer } from "../engine/pack-layer.ts";
+import type { RunOptions } from "../engine/run-options.ts";
+import { seccompFilter } from "../engine/seccomp.ts";
+import { unpackOne } from "../engine/unpack-image.ts";
+import { EVENTS_FD, failure, startHelper } from "../helper/client.ts";
+import { initLayerOps, storePlan } from "../plan/build.ts";
+import { capabilityMask } from "../plan/capabilities.ts";
+import type { Identity } from "../plan/idmap.ts";
+import type { UserMount } from "../plan/mounts.ts";
+import { DEFAULT_PATH, processEnv } from "../plan/process.ts";
+import type { Op } from "../plan/types.ts";
+import { blobStream } from "../store/blob-store.ts";
+import type { BuiltLayer } from "../store/build-cache.ts";
+import { commitLayer, hasLayer, initLayerPath } from "../store/layer-store.ts";
+import { storeLayout } from "../store/layout.ts";
+import { stagingFolder } from "../store/staging.ts";
+import { closeFd, makePipe } from "../sys/native.ts";
+import { chainOn, type ParentTree } from "./make-layer.ts";
+import { LayeredTree } from "./tree/layered-tree.ts";
+
+export interface RunRequest {
+  argv: string[];
+  /** The image's variables and the visible arguments. */
+  env: string[];
+  cwd: string;
+  user: string;
+  network: "none" | "host";
+  mounts: UserMount[];
+  /** Files and folders that are mounted over: made where the tree lacks them, and not part of the layer. */
+  mountPoints: { path: string; kind: "file" | "directory" }[];
+  addHosts: string[];
+  sourceDateEpoch?: number;
+  signal: AbortSignal;
+  onLine: (line: string) => void;
+}
+
+/** The command ended with another status than 0. */
+export class StepFailed extends TsboxError {
+  readonly status: number;
+  readonly lines: string[];
+
+  constructor(status: number, lines: string[]) {
+    super(`the command ended with status ${status}`, { code: "STEP_FAILED", exitCode: 1 });
+    this.status = status;
+    this.lines = lines;
+  }
+}
+
+/** How much of a failed command's output is said again with its error. */
+const LAST_LINES = 10;
+
+/** Places for what a step leaves: trees that only the user namespace may remove. */
+export interface Trash {
+  add(path: string, release: () => void): void;
+}
+
+/**
+ * Runs one command on a tree, as `run` would: the same namespaces, filter and capabilities. What it wrote becomes a layer, or none where it changed
+ * nothing.
+ */
+export async function runStep(
+  engine: Engine,
+  identity: Identity,
+  parent: ParentTree,
+  request: RunRequest,
+  trash: Trash,
+): Promise<BuiltLayer | undefined> {
+  const layout = storeLayout(engine.root);
+  const staged = stagingFolder(layout);
+  const dir = staged.path;
+  trash.add(dir, staged.release);
+  const lowers = parent.lowers.length > 0 ? parent.lowers : [emptyLower(dir)];
+  const init = await initLayer(engine, identity, dir, lowers, request.mountPoints);
+  const description = await describe(engine, identity, lowers, init, request);
+  makeWritable(dir, description);
+  makeShared(dir, description, HOSTNAME);
+  if (request.addHosts.length > 0) addHosts(join(dir, "hosts"), request.addHosts);
+  const { plan } = planOf(
+    description,
+    HOSTNAME,
+    { dir, writable: dir },
+    {
+      stdio: "inherit",
+      stdin: false,
+      detach: false,
+      signalProxy: false,
+      dieWithParent: true,
+      eventsFd: EVENTS_FD,
+      cleanup: [],
+    },
+  );
+  await execute(plan, request);
+  return keepLayer(engine, identity, parent, { upper: join(dir, "upper"), init, request });
+}
+
+/** The same for every step: a name that differs would be a difference in what steps make. */
+const HOSTNAME = "buildstep";
+
+async function execute(plan: Parameters<typeof startHelper>[0], request: RunRequest): Promise<void> {
+  request.signal.throwIfAborted();
+  const [reader, writer] = makePipe();
+  const output = new Socket({ fd: reader, readable: true, writable: false });
+  let run: ReturnType<typeof startHelper>;
+  try {
+    run = startHelper(plan, ["ignore", writer, writer]);
+  } finally {
+    closeFd(writer);
+  }
+  const last: string[] = [];
+  const lines = createInterface({ input: output, crlfDelay: Number.POSITIVE_INFINITY });
+  const told = new Promise<void>((resolve) => lines.on("close", resolve));
+  lines.on("line", (line) => {
+    last.push(line);
+    if (last.length > LAST_LINES) last.shift();
+    request.onLine(line);
+  });
+  const abort = () => run.child.kill("SIGTERM");
+  request.signal.addEventListener("abort", abort, { once: true });
+  try {
+    const [result] = await Promise.all([run.done, told]);
+    request.signal.throwIfAborted();
+    const exited = result.events.find((event) => event.event === "exited");
+    if (exited) {
+      if (exited.code !== 0) throw new StepFailed(exited.code, last);
+    } else {
+      const failed = result.events.find((event) => event.event === "failed");
+      throw failed ? explained(failure("run the step", result)) : new StepFailed(result.code, last);
+    }
+  } finally {
+    request.signal.removeEventListener("abort", abort);
+  }
+}
+
+async function describe(
+  engine: Engine,
+  identity: Identity,
+  lowers: string[],
+  init: string,
+  request: RunRequest,
+): Promise<Description> {
+  const user = containerUser(request.user, lowers);
+  const capabilities = capabilityMask([], []);
+  const seccomp = await seccompFilter(engine, capabilities);
+  const options: RunOptions = { ...PLAIN, network: request.network, hostname: HOSTNAME };
+  return {
+    options,
+    identity,
+    resolved: {
+      root: { kind: "image", lowers, volatile: true },
+      lowers,
+      config: {},
+      imageID: "",
+      image: "",
+      cwd: "/",
+    },
+    root: { kind: "image", lowers: [init, ...lowers], volatile: true },
+    process: {
+      argv: request.argv,
+      env: processEnv([`PATH=${DEFAULT_PATH}`, `HOME=${user.home}`], request.env),
+      cwd: request.cwd,
+      user,
+      capabilities,
+      noNewPrivileges: false,
+      ...(seccomp !== undefined && { seccomp }),
+      ulimits: [],
+    },
+    mounts: request.mounts,
+  };
+}
+
+const PLAIN: RunOptions = {
+  source: { image: "" },
+  command: [],
+  detach: false,
+  interactive: false,
+  tty: false,
+  env: [],
+  unsetEnv: [],
+  replace: false,
+  rm: true,
+  network: "none",
+  mounts: [],
+  volumesFrom: [],
+  imageVolumes: "ignore",
+  readOnly: false,
+  init: false,
+  capAdd: [],
+  capDrop: [],
+  noNewPrivileges: false,
+  ulimits: [],
+  labels: {},
+  pull: "never",
+  printPlan: false,
+};
+
+/** An overlay needs something to lie on, also where the image is `scratch`. */
+function emptyLower(dir: string): string {
+  const path = join(dir, "empty", "root");
+  mkdirSync(path, { recursive: true });
+  chmodSync(path, 0o755);
+  return path;
+}
+
+/** The mount points between the tree and what the step writes: those of every container, kept beside the tree, or this step's own. */
+async function initLayer(
+  engine: Engine,
+  identity: Identity,
+  dir: string,
+  lowers: string[],
+  points: RunRequest["mountPoints"],
+): Promise<string> {
+  const tree = new LayeredTree(lowers);
+  const missing = points.filter(({ path }) => !tree.lookup(path));
+  if (missing.length === 0) {
+    const kept = initLayerPath(lowers);
+    if (!existsSync(kept)) await makeInitLayer(engine, lowers, identity);
+    return kept;
+  }
+  const place = join(dir, "init");
+  for (const name of ["upper", "work", "merged"]) mkdirSync(join(place, name), { recursive: true });
+  chmodSync(join(place, "upper"), (tree.lookup("")?.mode ?? 0o755) & 0o7777);
+  const ops = initLayerOps(lowers, join(place, "upper"), join(place, "work"), join(place, "merged"));
+  const extra = missing.map(
+    ({ path, kind }): Op =>
+      kind === "directory"
+        ? { op: "mkdir", dest: path, mode: 0o755 }
+        : { op: "file", dest: path, mode: 0o644, content: "" },
+  );
+  const plan = storePlan(identity, [...ops.slice(0, -1), ...extra, { op: "finish" }], EVENTS_FD);
+  const result = await startHelper(plan, ["ignore", "ignore", "pipe"]).done;
+  if (result.code !== 0) throw explained(failure("make the mount points", result));
+  return join(place, "upper");
+}
+
+/** Packs what was written; the tree that is there already becomes the unpacked layer. */
+async function keepLayer(
+  engine: Engine,
+  identity: Identity,
+  parent: ParentTree,
+  done: { upper: string; init: string; request: RunRequest },
+): Promise<BuiltLayer | undefined> {
+  const layout = storeLayout(engine.root);
+  const { upper, init, request } = done;
+  const packed = await packLayer(engine, {
+    upper,
+    lowers: parent.lowers,
+    init,
+    identity,
+    ...(request.sourceDateEpoch !== undefined && { sourceDateEpoch: request.sourceDateEpoch }),
+    signal: request.signal,
+  });
+  if (!packed.changed) return undefined;
+  const chainID = chainOn(parent.chainID, packed.diffID);
+  if (!hasLayer(layout, identity.key, chainID)) {
+    if (packed.exact) adopt(engine, identity, upper, packed, chainID);
+    else {
+      await unpackOne(engine, identity, blobStream(layout, packed.digest), parent.lowers, {
+        diffID: packed.diffID,
+        chainID,
+      });
+    }
+  }
+  const { diffID, digest, size, mediaType, tarSize } = packed;
+  return { diffID, digest, size, mediaType, tarSize, chainID };
+}
+
+function adopt(
+  engine: Engine,
+  identity: Identity,
+  upper: string,
+  packed: PackedLayer,
+  chainID: BuiltLayer["chainID"],
+): void {
+  const layout = storeLayout(engine.root);
+  const staged = stagingFolder(layout);
+  try {
+    renameSync(upper, join(staged.path, "root"));
+    const { diffID, tarSize, entries } = packed;
+    commitLayer(layout, identity.key, staged, { diffID, chainID, size: tarSize, entries }, packed.deferred);
+  } finally {
+    staged.release();
+  }
+}
+
+/** `--add-host NAME:ADDRESS`. */
+function addHosts(path: string, hosts: string[]): void {
+  const lines = hosts.map((host) => {
+    const cut = host.search(/[:=]/);
+    return `${host.slice(cut + 1)}\t${host.slice(0, cut)}\n`;
+  });
+  writeFileSync(path, readFileSync(path, "utf8") + lines.join(""));
+}

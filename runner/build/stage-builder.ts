@@ -1,0 +1,594 @@
+import { TsboxError, visible } from "../base/error.ts";
+import { containerUser } from "../engine/container-user.ts";
+import type { Engine } from "../engine/engine.ts";
+import { directoryRecord } from "../layers/writer.ts";
+import type { HistoryEntry, ImageConfig, Platform, ProcessConfig } from "../oci/types.ts";
+import type { Identity } from "../plan/idmap.ts";
+import { hasBlob } from "../store/blobs.ts";
+import { type BuiltLayer, type KeyParts, type StepCache, type StepResult, stepKey } from "../store/build-cache.ts";
+import { hasLayer } from "../store/layer-store.ts";
+import { storeLayout } from "../store/layout.ts";
+import { collectAdd } from "./add-sources.ts";
+import { changeConfig, commandWords, DEFAULT_SHELL, isConfigInstruction, workdirOf } from "./config.ts";
+import { OutsideContext } from "./context/local-tree.ts";
+import type { SourceTree } from "./context/source-tree.ts";
+import { CopyLayer, type CopyRequest, type CopySource, collect, contentLines } from "./copy-files.ts";
+import { heredocContent, heredocWord } from "./dockerfile/lines.ts";
+import { DockerfileError, type Source, type Span } from "./dockerfile/source.ts";
+import type { CopyInstruction, RunInstruction, RunMount, StageInstruction, Text } from "./dockerfile/types.ts";
+import type { Explainer } from "./explain-steps.ts";
+import { cleanPath, hasWildcards } from "./glob.ts";
+import { makeLayer, onTop, type ParentTree } from "./make-layer.ts";
+import type { BuildOptions, OnBuildEvent } from "./options.ts";
+import { prepareMounts } from "./run-mounts.ts";
+import { runStep, StepFailed, type Trash } from "./run-step.ts";
+import { LayerSource } from "./tree/layer-source.ts";
+import { LayeredTree } from "./tree/layered-tree.ts";
+import { Expander, PREDEFINED, Variables } from "./variables.ts";
+
+/** What a stage is at some point of its instructions: an image in the making. */
+export interface StageState extends ParentTree {
+  config: ProcessConfig;
+  /** What an image says beside its config: platform, author. */
+  image: Pick<ImageConfig, "architecture" | "os" | "variant" | "author">;
+  layers: Pick<BuiltLayer, "diffID" | "digest" | "size" | "mediaType">[];
+  history: HistoryEntry[];
+  /** Names everything that the stage is made of, its config too. */
+  key: string;
+  /** When the last of it was made. */
+  created: string;
+}
+
+/** What all stages of a build share. */
+export interface BuildWorld {
+  engine: Engine;
+  identity: Identity;
+  options: BuildOptions;
+  cache: StepCache;
+  trash: Trash;
+  explainer: Explainer;
+  tell: OnBuildEvent;
+  /** A new number for a step that people are shown. */
+  nextStep(): number;
+  /** The context; made when the first instruction asks for it. */
+  context(): Promise<SourceTree>;
+  /** What `--from` names: a stage (which is waited for), a named context or an image. */
+  source(from: string, span: Span): Promise<SourceTree>;
+  /** The same as layers, for mounts; undefined: the context. */
+  lowers(from: string | undefined, span: Span): Promise<{ lowers: string[]; key: string }>;
+  globals: Map<string, string>;
+  platformArgs: Record<string, string>;
+  targetPlatform: Platform;
+  /** Seconds since 1970 for what has no time of its own. */
+  time: number;
+}
+
+/** Carries out the instructions of one stage. */
+export class StageBuilder {
+  readonly #world: BuildWorld;
+  readonly #name: string;
+  readonly #source: Source;
+  readonly #expander: Expander;
+  readonly #variables = new Variables();
+  readonly #useCache: boolean;
+  readonly #total: number;
+  #state: StageState;
+  #cmdSet = false;
+  #number = 0;
+  /** The number that people are shown. */
+  #step = 0;
+
+  constructor(
+    world: BuildWorld,
+    stage: { name: string; source: Source; escapeChar: string; useCache: boolean; total: number },
+    state: StageState,
+  ) {
+    this.#world = world;
+    this.#name = stage.name;
+    this.#source = stage.source;
+    this.#expander = new Expander(stage.source, stage.escapeChar);
+    this.#useCache = stage.useCache;
+    this.#total = stage.total;
+    this.#state = state;
+    this.#variables.setEnv(state.config.Env ?? []);
+  }
+
+  get state(): StageState {
+    return this.#state;
+  }
+
+  async carryOut(instruction: StageInstruction): Promise<void> {
+    const { tell, options } = this.#world;
+    options.signal.throwIfAborted();
+    this.#number++;
+    this.#step = this.#world.nextStep();
+    tell({
+      type: "step",
+      step: this.#step,
+      stage: this.#name,
+      name: instruction.original.replace(/\s+/g, " "),
+      of: `${this.#number}/${this.#total}`,
+    });
+    const start = performance.now();
+    try {
+      const cached = await this.#carryOut(instruction);
+      if (cached) tell({ type: "cached", step: this.#step });
+      else tell({ type: "done", step: this.#step, milliseconds: performance.now() - start });
+    } catch (error) {
+      tell({ type: "failed", step: this.#step });
+      if (options.signal.aborted) throw error;
+      throw this.#placed(error, instruction);
+    }
+  }
+
+  /** True: nothing had to be done. */
+  async #carryOut(one: StageInstruction): Promise<boolean> {
+    const { lookup } = this.#variables;
+    if (one.kind === "ARG") return this.#arg(one);
+    if (one.kind === "RUN") return this.#run(one);
+    if (one.kind === "COPY" || one.kind === "ADD") return this.#copy(one);
+    if (one.kind === "WORKDIR") return this.#workdir(this.#expander.word(one.word, lookup), one);
+    if (!isConfigInstruction(one)) throw new RangeError("unreachable: every instruction is one of these");
+    const change = changeConfig(this.#state.config, one, {
+      source: this.#source,
+      expander: this.#expander,
+      lookup,
+      cmdSet: this.#cmdSet,
+    });
+    if (one.kind === "CMD") this.#cmdSet = true;
+    this.#state.config = change.config;
+    if (change.author !== undefined) this.#state.image = { ...this.#state.image, author: change.author };
+    this.#variables.setEnv(change.config.Env ?? []);
+    return this.#emptyStep(change.createdBy);
+  }
+
+  /** A step that makes no layer: its time is remembered, so that the image of a repeated build is the same. */
+  #emptyStep(createdBy: string): boolean {
+    const parts = { parent: this.#state.key, instruction: createdBy };
+    const key = stepKey({ kind: "config", ...parts });
+    const found = this.#useCache ? this.#world.cache.get(key) : undefined;
+    const result = found ?? { created: this.#now() };
+    if (!found) this.#world.cache.put(key, result);
+    this.#push(key, result, createdBy, false);
+    this.#why(key, parts, found);
+    return found !== undefined;
+  }
+
+  #now(): string {
+    const { sourceDateEpoch } = this.#world.options;
+    return new Date(sourceDateEpoch === undefined ? Date.now() : sourceDateEpoch * 1000).toISOString();
+  }
+
+  #push(key: string, result: StepResult, createdBy: string, withFiles: boolean): void {
+    const { engine, identity, options } = this.#world;
+    const state = this.#state;
+    const created = options.sourceDateEpoch === undefined ? result.created : this.#now();
+    const entry: HistoryEntry = {
+      created,
+      created_by: withFiles ? `${createdBy} # buildkit` : createdBy,
+      comment: "buildkit.dockerfile.v0",
+      ...(!result.layer && { empty_layer: true }),
+    };
+    this.#state = {
+      ...state,
+      ...(result.layer && onTop(engine, identity, state, result.layer)),
+      layers: result.layer ? [...state.layers, result.layer] : state.layers,
+      history: [...state.history, entry],
+      key: stepKey({ parent: state.key, key, layer: result.layer?.diffID ?? "" }),
+      created,
+    };
+  }
+
+  #why(key: string, parts: KeyParts, found: unknown): void {
+    const reason = this.#world.explainer.reason(
+      this.#name,
+      this.#number,
+      key,
+      parts,
+      found !== undefined,
+      this.#useCache,
+    );
+    if (reason !== undefined) this.#world.tell({ type: "why", step: this.#step, reason });
+  }
+
+  /** Makes a step's layer, or finds it. The layers of the store may have gone: then it is made anew. */
+  async #layerStep(parts: KeyParts, createdBy: string, make: () => Promise<BuiltLayer | undefined>): Promise<boolean> {
+    const { cache, engine, identity } = this.#world;
+    const key = stepKey({ ...parts, parent: this.#state.chainID ?? "scratch" });
+    let found = this.#useCache ? cache.get(key) : undefined;
+    if (found?.layer) {
+      const layout = storeLayout(engine.root);
+      const { chainID, digest } = found.layer;
+      if (!hasLayer(layout, identity.key, chainID) || !hasBlob(layout, digest)) {
+        cache.forget(key);
+        found = undefined;
+      }
+    }
+    this.#why(key, { ...parts, parent: this.#state.chainID ?? "scratch" }, found);
+    let result = found;
+    if (!result) {
+      const layer = await make();
+      result = { ...(layer && { layer }), created: this.#now() };
+      cache.put(key, result);
+    }
+    this.#push(key, result, createdBy, true);
+    return found !== undefined;
+  }
+
+  #arg(one: Extract<StageInstruction, { kind: "ARG" }>): boolean {
+    const { options, globals, platformArgs } = this.#world;
+    const shown = one.args.map(({ name, value }) => {
+      const given =
+        options.buildArgs.get(name) ?? (value ? this.#expander.word(value, this.#variables.lookup) : undefined);
+      const known = given ?? globals.get(name) ?? platformArgs[name];
+      if (known !== undefined) this.#variables.args.set(name, known);
+      return known === undefined ? name : `${name}=${known}`;
+    });
+    // a predefined one leaves no trace: it may hold a password
+    const text = one.args.every(({ name }) => PREDEFINED.includes(name))
+      ? `ARG ${one.args.map((a) => a.name).join(" ")}`
+      : `ARG ${shown.join(" ")}`;
+    return this.#emptyStep(text);
+  }
+
+  async #workdir(path: string, one: Extract<StageInstruction, { kind: "WORKDIR" }>): Promise<boolean> {
+    if (path === "") throw new DockerfileError(this.#source, one.word.span, "the working directory's name is empty");
+    const { engine, identity, time } = this.#world;
+    const workdir = workdirOf(this.#state.config, path);
+    this.#state.config = { ...this.#state.config, WorkingDir: workdir };
+    const user = this.#state.config.User ?? "";
+    return this.#layerStep(
+      { kind: "WORKDIR", instruction: `WORKDIR ${workdir}`, user },
+      `WORKDIR ${workdir}`,
+      async () => {
+        const { node, missing } = new LayeredTree(this.#state.lowers).resolve(workdir);
+        if (missing.length === 0 && node.kind === "directory") return undefined;
+        if (node.kind !== "directory")
+          throw new DockerfileError(this.#source, one.word.span, `"/${node.path}" is not a folder`);
+        const { uid, gid } = containerUser(user, this.#state.lowers);
+        let at = node.path;
+        const records = missing.map((part) => {
+          at = at === "" ? part : `${at}/${part}`;
+          return { record: directoryRecord(at, { uid, gid, mtimeSeconds: time }) };
+        });
+        return makeLayer(engine, identity, this.#state, records);
+      },
+    );
+  }
+
+  async #run(one: RunInstruction): Promise<boolean> {
+    const { engine, identity, options, trash, tell } = this.#world;
+    const { config } = this.#state;
+    const shell = config.Shell ?? DEFAULT_SHELL;
+    const argv = commandWords(this.#runCommand(one), shell);
+    const declared = this.#variables.visibleArgs().filter((word) => !PREDEFINED.includes(word.split("=", 1)[0] ?? ""));
+    const proxies = PREDEFINED.flatMap((name) => {
+      const value = options.buildArgs.get(name);
+      return value === undefined ? [] : [`${name}=${value}`];
+    });
+    const network = one.network === undefined || one.network === "default" ? options.network : one.network;
+    const bound = await Promise.all(
+      one.mounts
+        .filter((mount) => mount.type === "bind")
+        .map(async (mount) => {
+          const from = mount.fields.get("from");
+          const { key } = await this.#world.lowers(from && this.#expand(from, mount.span), mount.span);
+          return key;
+        }),
+    );
+    const mounts = one.mounts.map(
+      (mount) =>
+        `${mount.type} ${[...mount.fields]
+          .map(([k, v]) => `${k}=${v}`)
+          .sort()
+          .join(",")}`,
+    );
+    const parts: KeyParts = {
+      kind: "RUN",
+      instruction: argv,
+      arguments: declared,
+      environment: config.Env ?? [],
+      user: config.User ?? "",
+      workdir: config.WorkingDir ?? "/",
+      mounts,
+      "mounted content": bound,
+      hosts: options.addHosts,
+      ...(one.network && { network: one.network }),
+      ...(one.heredocs.length > 0 && { heredocs: one.heredocs.map((heredoc) => heredoc.content) }),
+    };
+    const count = declared.length > 0 ? `|${declared.length} ${declared.join(" ")} ` : "";
+    return this.#layerStep(parts, `RUN ${count}${argv.join(" ")}`, async () => {
+      const { stagingFolder } = await import("../store/staging.ts");
+      const staged = stagingFolder(storeLayout(engine.root));
+      trash.add(staged.path, staged.release);
+      const prepared = await prepareMounts(
+        engine,
+        identity,
+        one.mounts,
+        {
+          secrets: options.secrets,
+          ssh: options.ssh,
+          env: options.env,
+          cwd: config.WorkingDir ?? "/",
+          expand: (text) => this.#expand(text, one.line.span),
+          tree: (from) => this.#world.lowers(from, one.line.span),
+          refuse: (mount: RunMount, why, hint) => new DockerfileError(this.#source, mount.span, why, hint),
+        },
+        staged.path,
+      );
+      const script = await this.#script(one, staged.path);
+      if (script) {
+        prepared.mounts.push(script.mount);
+        prepared.points.push({ path: script.mount.target, kind: "file" });
+      }
+      const step = this.#step;
+      try {
+        return await runStep(
+          engine,
+          identity,
+          this.#state,
+          {
+            argv,
+            env: [...proxies, ...declared, ...(config.Env ?? []), ...prepared.env],
+            cwd: config.WorkingDir ?? "/",
+            user: config.User ?? "",
+            network,
+            mounts: prepared.mounts,
+            mountPoints: prepared.points,
+            addHosts: options.addHosts,
+            ...(options.sourceDateEpoch !== undefined && { sourceDateEpoch: options.sourceDateEpoch }),
+            signal: options.signal,
+            onLine: (line) => tell({ type: "output", step, line }),
+          },
+          trash,
+        );
+      } catch (error) {
+        if (error instanceof StepFailed) throw this.#stepFailed(one, error, network);
+        throw error;
+      } finally {
+        prepared.release();
+      }
+    });
+  }
+
+  /** A heredoc alone is the command; beside other words it is the shell's business. */
+  #runCommand(one: RunInstruction): RunInstruction["command"] {
+    const [first] = one.heredocs;
+    if (!first) return one.command;
+    const text = one.command.words[0] ?? "";
+    if (!heredocWord(text)) {
+      return { shell: true, words: [[text, ...one.heredocs.map((doc) => `${doc.content}${doc.name}`)].join("\n")] };
+    }
+    const content = heredocContent(first);
+    return content.startsWith("#!")
+      ? { shell: true, words: [scriptPath(first.name)] }
+      : { shell: true, words: [content] };
+  }
+
+  /** A heredoc that begins with #! is a program of its own. */
+  async #script(one: RunInstruction, folder: string) {
+    const [first] = one.heredocs;
+    if (!first || !heredocWord(one.command.words[0] ?? "")) return undefined;
+    const content = heredocContent(first);
+    if (!content.startsWith("#!")) return undefined;
+    const { chmodSync, writeFileSync } = await import("node:fs");
+    const source = `${folder}/script`;
+    writeFileSync(source, content);
+    chmodSync(source, 0o755);
+    const flags = ["ro", "private"];
+    return { mount: { kind: "bind" as const, type: "bind" as const, source, target: scriptPath(first.name), flags } };
+  }
+
+  #stepFailed(one: RunInstruction, error: StepFailed, network: string): DockerfileError {
+    const place = `step ${this.#number} of ${this.#total}${this.#name === "" ? "" : ` of stage ${this.#name}`}`;
+    const wanted =
+      /(temporary failure (in name resolution|resolving)|could not resolve|bad address|network is unreachable|name or service not known|failed to fetch|ENETUNREACH|EAI_AGAIN|unable to resolve)/i;
+    const hint =
+      network === "none" && error.lines.some((line) => wanted.test(line))
+        ? "the step has no network: use --network host, or RUN --network=host"
+        : error.status === 127
+          ? "127 mostly means that the program is not in the image"
+          : undefined;
+    const lines = error.lines.map((line) => `       ${visible(line)}`).join("\n");
+    return new DockerfileError(
+      this.#source,
+      one.line.span,
+      `${place} ended with status ${error.status}${lines === "" ? "" : `; its last lines were\n${lines}`}`,
+      hint,
+      { code: "STEP_FAILED" },
+    );
+  }
+
+  async #copy(one: CopyInstruction): Promise<boolean> {
+    const { engine, identity, cache } = this.#world;
+    const { lookup } = this.#variables;
+    const words = one.sources.filter((text) => one.heredocs.length === 0 || !heredocWord(text.text));
+    const sources = words.map((text) => ({ text, value: this.#expander.word(text, lookup) }));
+    const destText = this.#expander.word(one.dest, lookup);
+    const dest = this.#dest(destText);
+    const exclude = one.exclude.map((text) => this.#expander.word(text, lookup));
+    const owner = one.chown && this.#owner(one.chown);
+    const mode = one.chmod && this.#mode(one.chmod);
+    const many = sources.length + one.heredocs.length > 1;
+    const request: CopyRequest = {
+      sources: [],
+      dest,
+      intoFolder: /(^|\/)\.{0,2}$/.test(destText) || many,
+      parents: one.parents,
+      time: this.#world.time,
+      ...(owner && { owner }),
+      ...(mode !== undefined && { mode }),
+    };
+    if (many && !request.parents && !/(\/|^\.{1,2})$/.test(destText) && !this.#isFolder(dest))
+      throw this.#needsFolder(one);
+    const from = one.from && (await this.#world.source(this.#expander.word(one.from, lookup), one.from.span));
+    let gathered = false;
+    const gather = async () => {
+      gathered = true;
+      for (const heredoc of one.heredocs) {
+        const text = heredocContent(heredoc);
+        const content = heredoc.expand ? this.#expander.text(text, one.line.span, lookup) : text;
+        request.sources.push({ kind: "text", name: heredoc.name, content: Buffer.from(content) });
+      }
+      for (const { text, value } of sources) {
+        request.sources.push(...(await this.#sources(one, from, text, value, exclude)));
+      }
+      if (request.sources.length > 1 && !request.intoFolder && !request.parents && !this.#isFolder(dest)) {
+        throw this.#needsFolder(one);
+      }
+    };
+    // what a stage or image has at a place never changes: its digests are kept, and nothing is read
+    const memo =
+      from instanceof LayerSource && from.key !== undefined
+        ? stepKey({ tree: from.key, sources: sources.map(({ value }) => value), exclude, kind: one.kind })
+        : undefined;
+    let content = memo === undefined ? undefined : cache.read<string[]>("digests", memo);
+    if (!content) {
+      await gather();
+      content = contentLines(request);
+      if (memo !== undefined) cache.write("digests", memo, content);
+    }
+    const flags = [
+      ...(one.chown ? [`--chown=${this.#expander.word(one.chown, lookup)}`] : []),
+      ...(one.chmod ? [`--chmod=${this.#expander.word(one.chmod, lookup)}`] : []),
+    ];
+    const shown = [...one.heredocs.map((doc) => doc.name), ...sources.map(({ value }) => value), destText].join(" ");
+    const parts: KeyParts = {
+      kind: one.kind,
+      instruction: [one.kind, ...flags, shown],
+      destination: [dest, String(request.intoFolder), String(one.parents), String(one.unpack ?? "")],
+      owner: owner ? `${owner.uid}:${owner.gid}` : "",
+      content,
+    };
+    return this.#layerStep(parts, [one.kind, ...flags, shown].join(" "), async () => {
+      if (!gathered) await gather();
+      const layer = new CopyLayer(new LayeredTree(this.#state.lowers), request);
+      return makeLayer(engine, identity, this.#state, layer.entries());
+    });
+  }
+
+  #needsFolder(one: CopyInstruction): DockerfileError {
+    const why = "several sources need a folder as their destination";
+    return new DockerfileError(this.#source, one.dest.span, why, "end it with a slash");
+  }
+
+  async #sources(
+    one: CopyInstruction,
+    from: SourceTree | undefined,
+    text: Text,
+    value: string,
+    exclude: string[],
+  ): Promise<CopySource[]> {
+    if (one.kind === "ADD") {
+      const added = await collectAdd(
+        this.#world,
+        one,
+        value,
+        (why, hint) => new DockerfileError(this.#source, text.span, why, hint),
+      );
+      if (added) return added;
+    }
+    const tree = from ?? (await this.#world.context());
+    const found = tree.find(value);
+    if (found.length === 0) {
+      throw new DockerfileError(
+        this.#source,
+        text.span,
+        hasWildcards(value) ? `nothing in ${tree.name} fits "${value}"` : `"${value}" is not in ${tree.name}`,
+        from ? undefined : "paths are relative to the context; .dockerignore may leave it out",
+      );
+    }
+    // `a/./b` with --parents: what stands before the dot is not kept
+    const pivot = one.parents ? value.lastIndexOf("/./") : -1;
+    const cut = pivot < 0 ? "" : (cleanPath(value.slice(0, pivot)) ?? "");
+    const result: CopySource[] = [];
+    for (const place of found) {
+      const named = cut !== "" && place.named.startsWith(`${cut}/`) ? place.named.slice(cut.length + 1) : place.named;
+      const kept = { ...place, named };
+      if (one.kind === "ADD" && place.kind === "file" && one.unpack !== false) {
+        const { archiveSource } = await import("./add-sources.ts");
+        const archive = await archiveSource(tree, place);
+        if (archive) {
+          result.push(archive);
+          continue;
+        }
+      }
+      result.push({ kind: "tree", tree, found: kept, entries: await collect(tree, place, exclude) });
+    }
+    return result;
+  }
+
+  #isFolder(dest: string): boolean {
+    return new LayeredTree(this.#state.lowers).lookup(dest)?.kind === "directory";
+  }
+
+  /** Absolute, with the slash at its end if it had one. */
+  #dest(text: string): string {
+    if (text === "") return `${this.#state.config.WorkingDir ?? ""}/`;
+    const path = workdirOf(this.#state.config, text);
+    return text.endsWith("/") && path !== "/" ? `${path}/` : path;
+  }
+
+  #owner(text: Text): { uid: number; gid: number } {
+    const spec = this.#expander.word(text, this.#variables.lookup);
+    try {
+      const { uid, gid } = containerUser(spec, this.#state.lowers);
+      // Docker's rule: a number alone is the group too
+      return { uid, gid: /^\d+$/.test(spec) ? Number(spec) : gid };
+    } catch (error) {
+      throw new DockerfileError(
+        this.#source,
+        text.span,
+        (error as Error).message.replace(/^Cannot run as /, "unknown "),
+      );
+    }
+  }
+
+  #mode(text: Text): number {
+    const value = this.#expander.word(text, this.#variables.lookup);
+    if (!/^[0-7]{1,4}$/.test(value)) {
+      throw new DockerfileError(
+        this.#source,
+        text.span,
+        `"${value}" is not a mode`,
+        "an octal number such as 755 or 0644",
+      );
+    }
+    return Number.parseInt(value, 8);
+  }
+
+  #expand(text: string, span: Span): string {
+    return this.#expander.word({ text, span }, this.#variables.lookup);
+  }
+
+  /** Errors from below get the place of the instruction. */
+  #placed(error: unknown, one: StageInstruction): unknown {
+    if (error instanceof DockerfileError || !(error instanceof TsboxError)) return full(error);
+    if (error instanceof OutsideContext || error.code === "IN_THE_WAY") {
+      const word = one.kind === "COPY" || one.kind === "ADD" ? one.sources[0] : undefined;
+      const span =
+        error.code === "IN_THE_WAY" && (one.kind === "COPY" || one.kind === "ADD") ? one.dest.span : word?.span;
+      return new DockerfileError(this.#source, span ?? one.line.span, error.message, error.hint, { cause: error });
+    }
+    return new DockerfileError(this.#source, one.line.span, error.message, error.hint, {
+      cause: error,
+      code: error.code,
+    });
+  }
+}
+
+function scriptPath(name: string): string {
+  return `/dev/pipes/${name}`;
+}
+
+/** A full disk is told as such, wherever it struck. */
+function full(error: unknown): unknown {
+  const code = (error as NodeJS.ErrnoException)?.code;
+  if (code !== "ENOSPC" && code !== "EDQUOT") return error;
+  return new TsboxError("Cannot build: the disk of the store is full", {
+    code: "NO_SPACE",
+    cause: error,
+    hint: '"tsbox builder prune" and "tsbox rmi" make room; the steps that ended are kept',
+    exitCode: 1,
+  });
+}
