@@ -43,20 +43,22 @@ export async function collect(tree: SourceTree, found: Found, exclude: string[])
 
 /** A line for each file that counts: what it is, its mode, owner and content; never its times. */
 export function contentLines(request: CopyRequest): string[] {
-  return request.sources.flatMap((source): string[] => {
-    switch (source.kind) {
-      case "text":
-        return [`text ${source.name} ${sha256(source.content)}`];
-      case "archive":
-        return [`archive ${source.name} ${source.digest()}`];
-      case "file":
-        return [entryLine(source.name, source.entry)];
-      case "tree":
-        return source.entries.map((entry) =>
-          entryLine(entry.path === "" ? source.found.named : `${source.found.named}/${entry.path}`, entry),
-        );
-    }
-  });
+  return request.sources.flatMap(sourceLines);
+}
+
+function sourceLines(source: CopySource): string[] {
+  switch (source.kind) {
+    case "text":
+      return [`text ${source.name} ${sha256(source.content)}`];
+    case "archive":
+      return [`archive ${source.name} ${source.digest()}`];
+    case "file":
+      return [entryLine(source.name, source.entry)];
+    case "tree":
+      return source.entries.map((entry) =>
+        entryLine(entry.path === "" ? source.found.named : `${source.found.named}/${entry.path}`, entry),
+      );
+  }
 }
 
 function entryLine(name: string, entry: SourceEntry): string {

@@ -1,14 +1,15 @@
-import { chmodSync, existsSync, mkdirSync, readFileSync, renameSync, writeFileSync } from "node:fs";
+import { chmodSync, existsSync, mkdirSync, readFileSync, writeFileSync } from "node:fs";
 import { Socket } from "node:net";
 import { join } from "node:path";
 import { createInterface } from "node:readline";
 import { TsboxError } from "../base/error.ts";
+import { adoptLayer } from "../engine/adopt-layer.ts";
 import { containerUser } from "../engine/container-user.ts";
 import { type Description, makeShared, makeWritable, planOf } from "../engine/create-container.ts";
 import type { Engine } from "../engine/engine.ts";
 import { explained } from "../engine/explain.ts";
 import { makeInitLayer } from "../engine/init-layer.ts";
-import { type PackedLayer, packLayer } from "../engine/pack-layer.ts";
+import { packLayer } from "../engine/pack-layer.ts";
 import type { RunOptions } from "../engine/run-options.ts";
 import { seccompFilter } from "../engine/seccomp.ts";
 import { unpackOne } from "../engine/unpack-image.ts";
@@ -21,7 +22,7 @@ import { DEFAULT_PATH, processEnv } from "../plan/process.ts";
 import type { Op } from "../plan/types.ts";
 import { blobStream } from "../store/blob-store.ts";
 import type { BuiltLayer } from "../store/build-cache.ts";
-import { commitLayer, hasLayer, initLayerPath } from "../store/layer-store.ts";
+import { hasLayer, initLayerPath } from "../store/layer-store.ts";
 import { storeLayout } from "../store/layout.ts";
 import { stagingFolder } from "../store/staging.ts";
 import { closeFd, makePipe } from "../sys/native.ts";
@@ -83,7 +84,7 @@ export async function runStep(
   const init = await initLayer(engine, identity, dir, lowers, request.mountPoints);
   const description = await describe(engine, identity, lowers, init, request);
   makeWritable(dir, description);
-  makeShared(dir, description, HOSTNAME);
+  makeShared(engine, dir, description, HOSTNAME);
   if (request.addHosts.length > 0) addHosts(join(dir, "hosts"), request.addHosts);
   const { plan } = planOf(
     description,
@@ -229,7 +230,10 @@ async function initLayer(
   const place = join(dir, "init");
   for (const name of ["upper", "work", "merged"]) mkdirSync(join(place, name), { recursive: true });
   chmodSync(join(place, "upper"), (tree.lookup("")?.mode ?? 0o755) & 0o7777);
-  const ops = initLayerOps(lowers, join(place, "upper"), join(place, "work"), join(place, "merged"));
+  const ops = initLayerOps(lowers, join(place, "upper"), join(place, "work"), join(place, "merged"), {
+    passwd: "",
+    group: "",
+  });
   const extra = missing.map(
     ({ path, kind }): Op =>
       kind === "directory"
@@ -261,35 +265,14 @@ async function keepLayer(
   });
   if (!packed.changed) return undefined;
   const chainID = chainOn(parent.chainID, packed.diffID);
-  if (!hasLayer(layout, identity.key, chainID)) {
-    if (packed.exact) adopt(engine, identity, upper, packed, chainID);
-    else {
-      await unpackOne(engine, identity, blobStream(layout, packed.digest), parent.lowers, {
-        diffID: packed.diffID,
-        chainID,
-      });
-    }
+  const parents = parent.chainID === undefined ? [] : [parent.chainID];
+  const adopted = await adoptLayer(engine, { upper, lowers: parent.lowers, packed, parents, identity });
+  if (!adopted && !hasLayer(layout, identity.key, chainID)) {
+    const expected = { diffID: packed.diffID, chainID, verified: true };
+    await unpackOne(engine, identity, blobStream(layout, packed.digest), parent.lowers, expected);
   }
   const { diffID, digest, size, mediaType, tarSize } = packed;
   return { diffID, digest, size, mediaType, tarSize, chainID };
-}
-
-function adopt(
-  engine: Engine,
-  identity: Identity,
-  upper: string,
-  packed: PackedLayer,
-  chainID: BuiltLayer["chainID"],
-): void {
-  const layout = storeLayout(engine.root);
-  const staged = stagingFolder(layout);
-  try {
-    renameSync(upper, join(staged.path, "root"));
-    const { diffID, tarSize, entries } = packed;
-    commitLayer(layout, identity.key, staged, { diffID, chainID, size: tarSize, entries }, packed.deferred);
-  } finally {
-    staged.release();
-  }
 }
 
 /** `--add-host NAME:ADDRESS`. */

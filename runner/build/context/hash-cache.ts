@@ -47,9 +47,8 @@ export class HashCache {
     this.#changed = true;
     const started = BigInt(Date.now()) * 1_000_000n;
     const { digest, after } = hashFile(file);
-    const latest = after.ctimeNs > after.mtimeNs ? after.ctimeNs : after.mtimeNs;
     const tick = after.mtimeNs % 1_000_000_000n === 0n && after.ctimeNs % 1_000_000_000n === 0n ? COARSE_TICK : TICK;
-    if (latest + tick < started) this.#keep(name, stampText(after), digest);
+    if (after.ctimeNs + tick < started && after.mtimeNs + tick < started) this.#keep(name, stampText(after), digest);
     return digest;
   }
 
