@@ -3,39 +3,11 @@ import { test } from "uvu";
 import * as assert from "uvu/assert";
 import { type FakeRegistry, fakeRegistry, noise } from "../support/fake-registry.ts";
 import { need } from "../support/need.ts";
-import { TSBOX, type Workspace, workspace } from "../support/tsbox.ts";
-import { until } from "./support/until.ts";
+import { TSBOX, workspace } from "../support/tsbox.ts";
+import { terminal } from "./support/terminal.ts";
 
 const able = need(["user-namespace", "not-root"], test);
 const shown = need(["user-namespace", "not-root", "tmux"], test);
-
-interface Terminal extends AsyncDisposable {
-  type(...keys: string[]): Promise<unknown>;
-  resize(columns: number, rows: number): Promise<unknown>;
-  /** Lines that a person sees, without empty ones at the end. */
-  screen(): Promise<string[]>;
-  shows(pattern: RegExp): Promise<void>;
-}
-
-async function terminal(box: Workspace, columns: number, rows: number): Promise<Terminal> {
-  const socket = `${box.dir}/tmux`;
-  const tmux = (...args: string[]) => box.program("tmux", ["-f", "/dev/null", "-S", socket, ...args]);
-  const size = ["-x", String(columns), "-y", String(rows)];
-  await tmux("new-session", "-d", "-s", "main", ...size, "env", "PS1=$ ", "sh");
-  const screen = async () => (await tmux("capture-pane", "-p", "-t", "main")).stdout.trimEnd().split("\n");
-  return {
-    type: (...keys) => tmux("send-keys", "-t", "main", ...keys),
-    resize: (x, y) => tmux("resize-window", "-t", "main", "-x", String(x), "-y", String(y)),
-    screen,
-    async shows(pattern) {
-      const found = async () => pattern.test((await screen()).join("\n"));
-      await until(found).catch(async () => assert.match((await screen()).join("\n"), pattern));
-    },
-    async [Symbol.asyncDispose]() {
-      await tmux("kill-server");
-    },
-  };
-}
 
 /** Serves an image of so many layers, the blobs of which stop half way until they are let go on. */
 async function halfServed(registry: FakeRegistry, count: number): Promise<{ name: string; goOn(): void }> {

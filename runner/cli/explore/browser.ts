@@ -2,7 +2,9 @@
 
 import type { Exploration } from "../../engine/explore/explore.ts";
 import type { Context } from "../context.ts";
+import { humanSize } from "../units.ts";
 import { compareReport, imageReport } from "./report.ts";
+import { percent } from "./text.ts";
 import { type BrowserLayer, draw, type Key, layerTitle, openBrowser, press } from "./view.ts";
 
 /** The other screen, no cursor; and back. */
@@ -49,7 +51,7 @@ function content([first, second]: [Exploration, ...Exploration[]]): { heading: s
   }
   const { layers, image, wasted, efficiency } = imageReport(first);
   return {
-    heading: `${image.name}  ${layers.length} layers, ${wasted} bytes wasted, efficiency ${(efficiency * 100).toFixed(1)}%`,
+    heading: `${image.name}  ${layers.length} layers, ${humanSize(wasted)} wasted, efficiency ${percent(efficiency)}`,
     layers: layers.map(({ number, id, instruction, size, changes }) => ({
       title: layerTitle(number, id),
       instruction,

@@ -1,0 +1,35 @@
+import * as assert from "uvu/assert";
+import type { Workspace } from "../../support/tsbox.ts";
+import { until } from "./until.ts";
+
+/** A shell in a terminal of its own, as a person has it. */
+export interface Terminal extends AsyncDisposable {
+  type(...keys: string[]): Promise<unknown>;
+  resize(columns: number, rows: number): Promise<unknown>;
+  /** Lines that a person sees, without empty ones at the end. */
+  screen(): Promise<string[]>;
+  shows(pattern: RegExp): Promise<void>;
+}
+
+let terminals = 0;
+
+export async function terminal(box: Workspace, columns: number, rows: number): Promise<Terminal> {
+  // one that was told to end still holds its socket for a while
+  const socket = `${box.dir}/tmux${++terminals}`;
+  const tmux = (...args: string[]) => box.program("tmux", ["-u", "-f", "/dev/null", "-S", socket, ...args]);
+  const size = ["-x", String(columns), "-y", String(rows)];
+  await tmux("new-session", "-d", "-s", "main", ...size, "env", "PS1=$ ", "sh");
+  const screen = async () => (await tmux("capture-pane", "-p", "-t", "main")).stdout.trimEnd().split("\n");
+  return {
+    type: (...keys) => tmux("send-keys", "-t", "main", ...keys),
+    resize: (x, y) => tmux("resize-window", "-t", "main", "-x", String(x), "-y", String(y)),
+    screen,
+    async shows(pattern) {
+      const found = async () => pattern.test((await screen()).join("\n"));
+      await until(found).catch(async () => assert.match((await screen()).join("\n"), pattern));
+    },
+    async [Symbol.asyncDispose]() {
+      await tmux("kill-server");
+    },
+  };
+}
