@@ -237,19 +237,19 @@ static bool is_empty(int fd)
     return empty;
 }
 
-/* An image without the directory gives root's, as a mount point that is made. */
-static int own(int data)
+/* Where the image has no directory, the volume is whose the container's program is, who could not write to it otherwise. */
+static int own(int data, const struct op *op)
 {
-    return fchown(data, 0, 0) < 0 || fchmod(data, 0755) < 0 ? -errno : 0;
+    return fchown(data, (uid_t)op->numbers[0], (gid_t)op->numbers[1]) < 0 || fchmod(data, 0755) < 0 ? -errno : 0;
 }
 
-static int fill(int lock, int data, int source, char *where)
+static int fill(const struct op *op, int lock, int data, int source, char *where)
 {
     struct filling f = {.data = data};
     struct stat st;
     if (set_progress(lock, COPYING) < 0)
         return -errno;
-    int result = source < 0 ? own(data) : copy_tree(&f, source, data);
+    int result = source < 0 ? own(data, op) : copy_tree(&f, source, data);
     if (result == 0 && source >= 0)
         result = fstat(source, &st) < 0 ? -errno : copy_attributes(source, data, &st);
     for (size_t i = 0; i < f.link_count; i++)
@@ -278,7 +278,7 @@ int op_fill(struct run *run, const struct op *op)
     if (progress != COPYING && !is_empty(data))
         return set_progress(lock, FILLED) < 0 ? fail(errno, path, "Cannot note that the volume is in use") : 0;
     if (op->flags & FLAG_NOCOPY) {
-        int result = progress == COPYING ? 0 : own(data);
+        int result = progress == COPYING ? 0 : own(data, op);
         if (result == 0 && progress != COPYING && set_progress(lock, OWNED) < 0)
             result = -errno;
         return result < 0 ? fail(-result, path, "Cannot give the volume to the container") : 0;
@@ -286,7 +286,7 @@ int op_fill(struct run *run, const struct op *op)
     cleanup_fd int source = open_source(run, op->texts[2]);
     if (source < 0 && errno != ENOENT && errno != ENOTDIR)
         return fail(errno, op->texts[2], "Cannot read what the image has at the volume's place");
-    int result = fill(lock, data, source, where);
+    int result = fill(op, lock, data, source, where);
     return result < 0 ? fail(-result, path, "Cannot copy \"%s\" of the image into the volume", *where ? where : ".") : 0;
 }
 

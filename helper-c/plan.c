@@ -38,7 +38,7 @@ static const struct op_spec op_specs[] = {
     {"overlay-at", "pttf*", FLAGS_OVERLAY | FLAG_MAKE, op_overlay_at},
     {"bind", "ppf", FLAGS_NEW | FLAGS_PROPAGATION | FLAG_REC, op_bind},
     {"bind-in", "pppf", FLAGS_NEW | FLAGS_PROPAGATION | FLAG_REC, op_bind_in},
-    {"fill", "pppf", FLAG_NOCOPY, op_fill},
+    {"fill", "pppnnf", FLAG_NOCOPY, op_fill},
     {"chown", "pnn", 0, op_chown},
     {"tmpfs", "pft", FLAGS_NEW, op_tmpfs},
     {"proc", "p", 0, op_proc},
@@ -462,7 +462,7 @@ static void check_op(const struct plan *plan, const struct op *op, bool has_root
             if (!parse_number(op->words.list[i], UINT32_MAX - 1, &id))
                 refuse(name, op->words.list[i], "has a group that is no number:");
     }
-    if ((strcmp(name, "user") == 0 || strcmp(name, "chown") == 0) &&
+    if ((strcmp(name, "user") == 0 || strcmp(name, "chown") == 0 || strcmp(name, "fill") == 0) &&
         (op->numbers[0] >= UINT32_MAX || op->numbers[1] >= UINT32_MAX))
         refuse(name, NULL, "has an id that is too large");
     if (strcmp(name, "capabilities") == 0) {

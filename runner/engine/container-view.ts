@@ -26,7 +26,7 @@ export function viewPlan(engine: Engine, record: ContainerRecord, last: Op): Pla
     return { ...rest, namespaces: [], uidMap: [], gidMap: [], join: { pid: state.pid, startTime: state.startTime } };
   }
   const dir = engine.containers.dir(record.id);
-  const ops = [...viewOps(dir, rootOf(dir, record), identity, record.mounts), last];
+  const ops = [...viewOps(dir, rootOf(dir, record), identity, record), last];
   return { ...storePlan(identity, ops, EVENTS_FD), lock: join(dir, "lock") };
 }
 

@@ -55,7 +55,8 @@ export async function copy(
   const container = [from, to].find((end) => typeof end === "object" && "container" in end);
   if (container === undefined) {
     throw new TsboxError("Cannot copy: neither of the two is a container's", {
-      code: "USAGE",
+      code: "NO_CONTAINER",
+      exitCode: 1,
       hint: "write CONTAINER:PATH; a path of the host that has a colon is written ./a:b",
     });
   }
@@ -63,7 +64,7 @@ export async function copy(
   const sideOf = (end: Exclude<CopyEnd, "archive">) =>
     "container" in end ? containerSide(engine, engine.containers.find(end.container)) : hostSide(engine, record);
   if (from === "archive") {
-    if (to === "archive") throw new TsboxError("Cannot copy from an archive to an archive", { code: "USAGE" });
+    if (to === "archive") throw new TsboxError("Cannot copy from an archive to an archive", { code: "NO_CONTAINER" });
     return extract(sideOf(to), to.path, archive.input, options);
   }
   const source = sideOf(from);
@@ -201,9 +202,13 @@ async function placeRecords(
   const flags = [...(options.overwrite ? ["overwrite"] : []), ...(options.root ? ["root"] : [])];
   const apply = applyLayer(side.plan({ op: "place", root, flags }));
   try {
-    const copied = await produce(apply.sink);
-    await ended(apply.sink);
-    await apply.done;
+    const produced = produce(apply.sink).then(async (copied) => {
+      await ended(apply.sink);
+      return copied;
+    });
+    produced.catch(() => {}); // told below
+    // all at once: a sink whose reader has gone may never say that it has ended
+    const [copied] = await Promise.all([produced, apply.done]);
     return copied;
   } catch (error) {
     apply.sink.destroy();
@@ -218,6 +223,12 @@ async function placeRecords(
 
 function placeFailed(error: unknown): unknown {
   const event = error instanceof HelperFailure ? error.event : undefined;
+  if (event?.op === "place" && event.errno === "EROFS") {
+    return new TsboxError(`Cannot copy to "${visible(event.path)}": it is read-only in the container`, {
+      code: "READ_ONLY",
+      exitCode: 1,
+    });
+  }
   if (event?.op !== "place" || (event.errno !== "EISDIR" && event.errno !== "ENOTDIR")) return explained(error);
   const what = event.errno === "EISDIR" ? "a directory is there" : "something else than a directory is there";
   return new TsboxError(`Cannot copy to "${visible(event.path)}": ${what}`, {

@@ -28,8 +28,9 @@ export async function resolveMounts(
   const imageVolumes = options.imageVolumes === "ignore" ? {} : (around.resolved.config.Volumes ?? {});
   if (options.volumesFrom.length === 0 && Object.keys(imageVolumes).length === 0) return own;
   const { mountsOfOthers, volumesOfImage } = await import("./volume-mounts.ts");
-  const mounts = addMounts(own, mountsOfOthers(engine, options.volumesFrom));
-  return addMounts(mounts, volumesOfImage(engine, Object.keys(imageVolumes), options.imageVolumes));
+  const mounts = addMounts(own, await mountsOfOthers(engine, options.volumesFrom));
+  const { uid, gid } = around.user;
+  return addMounts(mounts, volumesOfImage(engine, Object.keys(imageVolumes), options.imageVolumes, { uid, gid }));
 }
 
 /** The nearer wish wins where two name one place. */
@@ -54,7 +55,7 @@ async function resolveMount(
       const { resolveVolume } = await import("./volume-mounts.ts");
       // the host's own root has everybody's files: nothing of it is copied unasked
       const copy = !request.noCopy && around.resolved.root.kind !== "host";
-      return resolveVolume(engine, request, { copy, ...(request.chown && { owner }) });
+      return resolveVolume(engine, request, { copy, owner });
     }
     case "image": {
       const { resolveImageMount } = await import("./volume-mounts.ts");

@@ -77,7 +77,8 @@ export async function unpackOne(
         ...(expected.diffID !== undefined && { diffID: expected.diffID }),
         verified: expected.verified ?? false,
       });
-      await end(apply.sink);
+      // a sink whose reader has gone may never say that it has ended
+      await Promise.race([end(apply.sink), apply.done]);
     } catch (error) {
       apply.sink.destroy();
       apply.kill();

@@ -2,10 +2,11 @@ import { existsSync, realpathSync } from "node:fs";
 import { join, posix } from "node:path";
 import { TsboxError, visible } from "../base/error.ts";
 import { generateID } from "../container/name.ts";
+import type { ContainerRecord } from "../container/record.ts";
 import type { Identity } from "../plan/idmap.ts";
 import type { UserMount } from "../plan/mounts.ts";
 import { storeLayout } from "../store/layout.ts";
-import { makeVolume, readVolume, volumeFolder, withVolumes } from "../store/volumes.ts";
+import { makeVolume, readVolume, renameVolume, volumeFolder, withVolumes } from "../store/volumes.ts";
 import type { Engine } from "./engine.ts";
 import type { ImageMount, ImageVolumes, MountFlag, RunOptions, VolumeMount } from "./run-options.ts";
 import { parseVolumeOptions } from "./volume-options.ts";
@@ -14,7 +15,7 @@ import { parseVolumeOptions } from "./volume-options.ts";
 export function resolveVolume(
   engine: Engine,
   request: VolumeMount,
-  use: { copy: boolean; owner?: { uid: number; gid: number } },
+  use: { copy: boolean; owner: { uid: number; gid: number } },
 ): UserMount {
   const layout = storeLayout(engine.root);
   const name = request.name ?? generateID();
@@ -42,8 +43,8 @@ export function resolveVolume(
     source: given.type === "bind" ? deviceOf(name, given.device) : join(folder, "data"),
     flags: [...(given.type === "bind" && given.recursive ? ["rec"] : []), "rprivate", ...flags],
     ...(request.subpath !== undefined && { subpath: request.subpath }),
-    ...(given.type === "folder" && { fill: { folder, copy: use.copy && request.subpath === undefined } }),
-    ...(use.owner && { owner: use.owner }),
+    ...(given.type === "folder" && { fill: { folder, copy: use.copy && request.subpath === undefined, ...use.owner } }),
+    ...(request.chown && { owner: use.owner }),
   };
 }
 
@@ -87,23 +88,41 @@ export async function resolveImageMount(
 }
 
 /** `--volumes-from`: the bind mounts and volumes of other containers. They stay the others': this container does not take them along when it goes. */
-export function mountsOfOthers(engine: Engine, from: RunOptions["volumesFrom"]): UserMount[] {
-  const mounts = from.flatMap(({ container, readOnly }) =>
-    engine.containers
-      .find(container)
-      .mounts.filter((mount) => mount.kind === "bind" || mount.kind === "volume")
-      .map(({ anonymous: _, ...mount }) =>
-        readOnly && !mount.flags.includes("ro")
-          ? { ...mount, flags: [...mount.flags, "ro"], ...(mount.type === "overlay" && { readOnly }) }
-          : mount,
-      ),
-  );
-  // the last one wins, as where two --volumes-from name one place
-  return [...new Map(mounts.map((mount) => [mount.target, mount as UserMount])).values()];
+export async function mountsOfOthers(engine: Engine, from: RunOptions["volumesFrom"]): Promise<UserMount[]> {
+  const mounts = new Map<string, UserMount>();
+  for (const { container, readOnly } of from) {
+    const record = engine.containers.find(container);
+    for (const mount of record.mounts) {
+      if (mount.kind !== "bind" && mount.kind !== "volume") continue;
+      const { anonymous, ...kept } = anonymousOfPassing(record, mount) ? await takeOver(engine, mount) : mount;
+      if (readOnly && !kept.flags.includes("ro")) kept.flags = [...kept.flags, "ro"];
+      // the last one wins, where two name one place
+      mounts.set(kept.target, kept);
+    }
+  }
+  return [...mounts.values()];
+}
+
+function anonymousOfPassing(record: ContainerRecord, mount: UserMount): boolean {
+  return record.autoRemove && mount.anonymous === true;
+}
+
+/** A container with --rm removes its anonymous volumes by their names when it ends. One that somebody else has as well gets another name. */
+async function takeOver(engine: Engine, mount: UserMount): Promise<UserMount> {
+  const layout = storeLayout(engine.root);
+  const name = await withVolumes(layout, () => renameVolume(layout, mount.name ?? "", generateID()));
+  const folder = volumeFolder(layout, name);
+  if (mount.type !== "bind") return { ...mount, name };
+  return { ...mount, name, source: join(folder, "data"), ...(mount.fill && { fill: { ...mount.fill, folder } }) };
 }
 
 /** The places that an image wants kept outside of its layers. */
-export function volumesOfImage(engine: Engine, paths: string[], mode: ImageVolumes): UserMount[] {
+export function volumesOfImage(
+  engine: Engine,
+  paths: string[],
+  mode: ImageVolumes,
+  owner: { uid: number; gid: number },
+): UserMount[] {
   const targets = [...new Set(paths.map((path) => posix.join("/", path).replace(/\/+$/, "")))];
   return targets
     .filter((target) => target !== "")
@@ -122,7 +141,7 @@ export function volumesOfImage(engine: Engine, paths: string[], mode: ImageVolum
               options: {},
               labels: {},
             },
-            { copy: true },
+            { copy: true, owner },
           ),
     );
 }

@@ -1,4 +1,3 @@
-import { lstatSync, readdirSync } from "node:fs";
 import { join } from "node:path";
 import { TsboxError, visible } from "../base/error.ts";
 import { generateID } from "../container/name.ts";
@@ -135,22 +134,4 @@ export function volumeFolderOf(engine: Engine, word: string): string {
     });
   }
   return type.type === "bind" ? type.device : volume.mountpoint;
-}
-
-/** Bytes that a volume takes on disk; folders that are closed to the caller are not counted. */
-export function volumeSize(volume: ListedVolume): number {
-  let size = 0;
-  const folders = [volume.mountpoint];
-  for (let folder = folders.pop(); folder !== undefined; folder = folders.pop()) {
-    try {
-      for (const entry of readdirSync(folder, { withFileTypes: true })) {
-        const path = join(folder, entry.name);
-        if (entry.isDirectory()) folders.push(path);
-        else size += lstatSync(path).blocks * 512;
-      }
-    } catch {
-      // closed to us, or gone
-    }
-  }
-  return size;
 }

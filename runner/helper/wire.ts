@@ -85,7 +85,7 @@ function opWords(op: Op): (string | number)[] {
     case "bind-in":
       return [op.op, op.base, op.source, op.dest, op.flags.join(",")];
     case "fill":
-      return [op.op, op.data, op.lock, op.dest, op.flags.join(",")];
+      return [op.op, op.data, op.lock, op.dest, op.uid, op.gid, op.flags.join(",")];
     case "chown":
       return [op.op, op.source, op.uid, op.gid];
     case "tmpfs":

@@ -8,11 +8,13 @@ export interface Rewrite {
   name: Buffer;
   /** With an empty name: the directory is told all the same, as the root of what follows. */
   root?: boolean;
-  /** Whose everything becomes; absent: as it is. */
+  /** Whose everything becomes; absent: as it is. A file that has its owner's or group's rights when executed loses them with the owner. */
   owner?: { uid: number; gid: number };
 }
 
-/** Kind of the first entry, if there is any. */
+const SET_ID = 0o6000;
+
+/** What has passed. */
 export interface Rewritten {
   entries: number;
   bytes: number;
@@ -63,6 +65,7 @@ function rewritten(record: Buffer, { name, root, owner }: Rewrite): Buffer | und
   else if (owner !== undefined && record[4] !== RecordKind.SEGMENT) {
     header.writeUInt32LE(owner.uid, 12);
     header.writeUInt32LE(owner.gid, 16);
+    if (record[4] !== RecordKind.DIRECTORY) header.writeUInt32LE(record.readUInt32LE(8) & ~SET_ID, 8);
   }
   return Buffer.concat([header, path, target, record.subarray(pathEnd + linkLength)]);
 }

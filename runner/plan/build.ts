@@ -137,7 +137,12 @@ export function storePlan(identity: Identity, ops: Op[], eventsFd?: number): Pla
 }
 
 /** What a container that does not run would see: its root with its mounts, but for what is in memory. Ends where its "/" is "/". */
-export function viewOps(dir: string, root: Root, identity: Pick<Identity, "uidMap">, mounts: UserMount[]): Op[] {
+export function viewOps(
+  dir: string,
+  root: Root,
+  identity: Pick<Identity, "uidMap">,
+  { mounts, readOnly }: { mounts: UserMount[]; readOnly: boolean },
+): Op[] {
   const kept = mounts.map((mount): UserMount => ({ ...mount, flags: [...mount.flags, ...optional(mount)] }));
   return [
     { op: "private-mounts" },
@@ -145,6 +150,7 @@ export function viewOps(dir: string, root: Root, identity: Pick<Identity, "uidMa
     ...volumeOps(kept),
     // by their numbers the overlays find their folders
     ...userMounts(kept, `${dir}/mounts`).filter((op) => op.op !== "tmpfs"),
+    ...(readOnly ? [{ op: "remount", dest: "/", flags: ["ro"] } satisfies Op] : []),
     { op: "pivot-root" },
   ];
 }

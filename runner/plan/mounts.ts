@@ -49,8 +49,8 @@ export type UserMount = {
       source: string;
       /** What of the source is mounted; resolved as if the source were "/". */
       subpath?: string;
-      /** A volume's folder, to be made ready; with `copy` by what the image has at the target. */
-      fill?: { folder: string; copy: boolean };
+      /** A volume's folder, to be made ready; with `copy` by what the image has at the target. Otherwise it is the user's. */
+      fill?: { folder: string; copy: boolean; uid: number; gid: number };
       /** Whom everything in it is given to. */
       owner?: { uid: number; gid: number };
     }
@@ -146,6 +146,8 @@ export function volumeOps(mounts: UserMount[]): Op[] {
               data: source,
               lock: `${fill.folder}/lock`,
               dest: mount.target,
+              uid: fill.uid,
+              gid: fill.gid,
               flags: fill.copy ? [] : ["nocopy"],
             } satisfies Op,
           ]),

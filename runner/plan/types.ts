@@ -19,7 +19,7 @@ export type Op =
   | { op: "overlay-at"; dest: string; upper: string; work: string; flags: string[]; lowers: string[] }
   | { op: "bind"; source: string; dest: string; flags: string[] }
   | { op: "bind-in"; base: string; source: string; dest: string; flags: string[] }
-  | { op: "fill"; data: string; lock: string; dest: string; flags: string[] }
+  | { op: "fill"; data: string; lock: string; dest: string; uid: number; gid: number; flags: string[] }
   | { op: "chown"; source: string; uid: number; gid: number }
   | { op: "tmpfs"; dest: string; flags: string[]; options: string }
   | { op: "proc"; dest: string }

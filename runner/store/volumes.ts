@@ -1,5 +1,6 @@
-import { mkdirSync, readdirSync, readFileSync, renameSync, writeFileSync } from "node:fs";
+import { lstatSync, mkdirSync, readdirSync, readFileSync, renameSync, symlinkSync, writeFileSync } from "node:fs";
 import { join } from "node:path";
+import { writeFileAtomic } from "../base/atomic-write.ts";
 import { TsboxError, visible } from "../base/error.ts";
 import { lock, unlock } from "../sys/native.ts";
 import { makeStore, type StoreLayout } from "./layout.ts";
@@ -50,7 +51,9 @@ export function readVolume(layout: StoreLayout, name: string): VolumeMeta | unde
 export function listVolumes(layout: StoreLayout): VolumeMeta[] {
   let names: string[];
   try {
-    names = readdirSync(join(layout.root, "volumes"));
+    // a link is a name that one has had
+    const entries = readdirSync(join(layout.root, "volumes"), { withFileTypes: true });
+    names = entries.filter((entry) => entry.isDirectory()).map((entry) => entry.name);
   } catch {
     return [];
   }
@@ -69,6 +72,23 @@ export function makeVolume(layout: StoreLayout, meta: VolumeMeta): void {
   } finally {
     staged.release();
   }
+}
+
+/**
+ * Gives a volume another name, which is returned, and leaves a link under the old one, so that who removes that removes nothing of it. One
+ * that has been renamed before keeps its name. The lock is the caller's to hold.
+ */
+export function renameVolume(layout: StoreLayout, name: string, to: string): string {
+  const folder = volumeFolder(layout, name);
+  const meta = readVolume(layout, name);
+  if (meta === undefined) {
+    throw new TsboxError(`Cannot use volume "${name}": it has gone with its container`, { code: "NO_SUCH_VOLUME" });
+  }
+  if (lstatSync(folder).isSymbolicLink()) return meta.name;
+  writeFileAtomic(join(folder, "meta.json"), JSON.stringify({ ...meta, name: to }));
+  renameSync(folder, volumeFolder(layout, to));
+  symlinkSync(to, folder);
+  return to;
 }
 
 /** Takes a volume out of the store; `remove` deletes what is at the path it is given, and may be cut off. The lock is the caller's to hold. */

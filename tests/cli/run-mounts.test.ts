@@ -1,5 +1,6 @@
 /** What of the host a container sees, and what it can write. */
 import { existsSync, mkdirSync, readFileSync, statSync, symlinkSync, writeFileSync } from "node:fs";
+import { userInfo } from "node:os";
 import { join } from "node:path";
 import { test } from "uvu";
 import * as assert from "uvu/assert";
@@ -76,6 +77,70 @@ test("mounts below mounts are seen whatever the order of the flags", async () =>
   mkdirSync(join(folder, "sub"), { recursive: true });
   const flags = ["-v", `${folder}/file:/d/sub/inner`, "--tmpfs", "/d/sub", "-v", `${folder}:/d`];
   assert.is((await sh("cat /d/sub/inner /d/file", ...flags)).stdout, "content\ncontent\n");
+});
+
+test("-v with O: writes are the container's alone, other mounts lie on it", async () => {
+  const script = "echo new > /d/file; cat /d/file; echo x > /d/only; cat /d/under/file";
+  const { stdout } = await sh(script, "-v", `${folder}:/d:O`, "-v", `${folder}:/d/under:ro`);
+  assert.is(stdout, "new\ncontent\n");
+  assert.is(readFileSync(join(folder, "file"), "utf8"), "content\n");
+  assert.not.ok(existsSync(join(folder, "only")));
+  assert.match((await sh("true", "-v", `${folder}/file:/f:O`)).stderr, /as an overlay: it is not a folder/);
+  assert.match((await sh("true", "-v", `${folder}/none:/f:O`)).stderr, /it does not exist/);
+});
+
+test("-v with U gives everything to the container's user", async () => {
+  const given = join(box.dir, "given");
+  mkdirSync(join(given, "sub"), { recursive: true });
+  writeFileSync(join(given, "sub/file"), "");
+  symlinkSync("/etc/passwd", join(given, "link"));
+  const single = /one id only/.test((await sh("true")).stderr);
+  if (single) return;
+  const { stdout } = await sh("stat -c %u /g /g/sub/file /g/link; touch /g/sub/new", "-u", "5", "-v", `${given}:/g:U`);
+  assert.is(stdout, "5\n5\n5\n");
+  assert.is((await sh("stat -c %u /g/sub/new", "-v", `${given}:/g:U`)).stdout, "0\n");
+  assert.is(statSync(join(given, "sub/new")).uid, process.getuid?.());
+  assert.match((await sh("true", "-v", "/etc:/g:U")).stderr, /Cannot change the owner of everything in "\/etc"/);
+});
+
+test("--mount type=image shows an image, read-only or with writes that are lost", async () => {
+  const script = "ls /i/bin/sh; touch /i/x 2>/dev/null && echo written";
+  assert.is((await sh(script, "--mount", "type=image,src=base,dst=/i")).stdout, "/i/bin/sh\n");
+  assert.is((await sh(script, "--mount", "type=image,src=base,dst=/i,rw=true")).stdout, "/i/bin/sh\nwritten\n");
+  assert.is(
+    (await sh("cat /i/os-release | head -1 | cut -c 1-4", "--mount", "type=image,src=base,dst=/i,subpath=etc")).code,
+    0,
+  );
+  assert.is((await sh("true", "--mount", "type=image,src=base,dst=/i,subpath=none")).code, 125);
+});
+
+test("a part of a volume, which must be there", async () => {
+  await sh("mkdir /v/part; echo p > /v/part/f", "-v", "parts:/v");
+  const part = (path: string) => ["--mount", `type=volume,src=parts,dst=/p,volume-subpath=${path}`];
+  assert.is((await sh("cat /p/f", ...part("part"))).stdout, "p\n");
+  assert.is((await sh("cat /p", ...part("part/f"))).stdout, "p\n");
+  assert.is((await sh("true", ...part("none"))).code, 125);
+});
+
+test("keep-id: files in a bind mount are the caller's, who has a name", async () => {
+  const single = /one id only/.test((await sh("true")).stderr);
+  const script = 'id -u; whoami; stat -c %U /d/file; grep -c "^$(whoami):" /etc/passwd /etc/group';
+  const { stdout } = await sh(script, "--userns", "keep-id", "-v", `${folder}:/d`);
+  const { username, uid } = userInfo();
+  if (/^[a-z_][a-z0-9_.-]*$/i.test(username)) {
+    assert.is(stdout, `${uid}\n${username}\n${username}\n/etc/passwd:1\n/etc/group:1\n`);
+  }
+  // without --userns the image's own file is shown
+  assert.is((await sh(`grep -c ":${uid}:" /etc/passwd`)).stdout, "0\n");
+  if (single) return;
+  const root = await sh(
+    "echo new::5::: >> /etc/passwd; mv /etc/passwd /etc/p; mv /etc/p /etc/passwd && echo moved",
+    "--userns",
+    "keep-id",
+    "-u",
+    "0",
+  );
+  assert.is(root.stdout, "moved\n");
 });
 
 test("two mounts on one target are refused", async () => {

@@ -3,7 +3,7 @@ import { existsSync, mkdirSync, readdirSync, readFileSync, writeFileSync } from 
 import { join } from "node:path";
 import { test } from "uvu";
 import * as assert from "uvu/assert";
-import { ROOT, workspace } from "../support/tsbox.ts";
+import { ROOT, TSBOX, workspace } from "../support/tsbox.ts";
 
 const box = workspace();
 test.after(() => box[Symbol.asyncDispose]());
@@ -146,6 +146,45 @@ test("--volumes-from gives the volumes and binds of another container, ro if ask
   assert.is.not((await sh("echo x > /g/f", "--volumes-from", "giver:ro")).code, 0);
   assert.is((await sh("cat /h/f", "--volumes-from", "giver")).stdout, "h\n");
   await box.tsbox("rm", "-v", "giver");
+});
+
+test("--volumes-from keeps an anonymous volume when the --rm container that made it ends", async () => {
+  await box.tsbox("run", "-d", "--rm", "--name", "brief", "-v", "/h", "base", "sh", "-c", "echo h > /h/f; sleep 100");
+  const taker = ["run", "--name", "taker", "--volumes-from", "brief", "base", "sh", "-c", "until cat /h/f; do :; done"];
+  assert.match((await box.tsbox(...taker)).stdout, /h\n/);
+  await box.tsbox("run", "--name", "second", "--volumes-from", "brief:ro", "base", "true");
+  await box.tsbox("rm", "-f", "brief");
+  assert.is((await sh("cat /h/f", "--volumes-from", "taker")).stdout, "h\n");
+  assert.is((await sh("cat /h/f", "--volumes-from", "second")).stdout, "h\n");
+  assert.is((await names("-f", "anonymous=true", "-f", "dangling=false")).length, 1);
+  await box.tsbox("rm", "taker", "second");
+  await volume("prune", "-f");
+});
+
+test("a new volume where the image has nothing is the user's, another one stays root's", async () => {
+  const { stdout } = await sh("stat -c '%u %g %a' /mine /etc", "-u", "12:13", "-v", "mine:/mine", "-v", "roots:/etc");
+  const many = !/one id only/.test((await sh("true")).stderr);
+  if (many) assert.is(stdout, "12 13 755\n0 0 755\n");
+});
+
+test("VOLUMEs of an image become anonymous volumes, a tmpfs, or nothing", async () => {
+  const image = join(box.dir, "image");
+  mkdirSync(image);
+  await sh("cp -a /bin /etc /usr /sbin /r/; mkdir /r/data; echo fresh > /r/data/file", "-v", `${image}:/r`);
+  const tar = await box.program("sh", [
+    "-c",
+    `tar -C ${image} -c . | "$0" import -c 'VOLUME ["/data"]' - with-volume`,
+    TSBOX,
+  ]);
+  assert.is(tar.code, 0, tar.stderr);
+  const show = "cat /data/file; grep ' /data ' /proc/mounts | cut -d ' ' -f 3";
+  const run = (...flags: string[]) => box.tsbox("run", "--rm", ...flags, "with-volume", "sh", "-c", show);
+  assert.match((await run()).stdout, /^fresh\n\w+\n$/);
+  assert.is((await run("--image-volume", "tmpfs")).stdout, "tmpfs\n");
+  assert.is((await run("--image-volume", "ignore")).stdout, "fresh\n");
+  assert.match((await run("-v", "instead:/data")).stdout, /^fresh\n\w+\n$/);
+  assert.ok((await names()).includes("instead"));
+  assert.equal(await names("-f", "anonymous=true"), []);
 });
 
 test("inspect shows mounts in docker's form", async () => {

@@ -24,14 +24,19 @@ export default defineVerb({
     const all = flags.all || filters.get("all")?.includes("true") === true;
     const which = all ? "all volumes" : "the anonymous volumes";
     if (!flags.force && !(await confirmed(context, `This removes ${which} that no container has, for good.`))) return 1;
-    const { removeUnused, volumes, volumeSize } = await import("../../engine/volumes.ts");
+    const { removeUnused, volumes } = await import("../../engine/volumes.ts");
+    const { treeSizes } = await import("../../engine/tree-size.ts");
     const engine = engineOf(context);
     const unused = filterVolumes(
       volumes(engine).filter((volume) => volume.users.length === 0 && (all || volume.anonymous)),
       filters,
       context.now(),
     );
-    const sizes = new Map(unused.map((volume) => [volume.name, volumeSize(volume)]));
+    const bytes = await treeSizes(
+      engine,
+      unused.map(({ mountpoint }) => mountpoint),
+    );
+    const sizes = new Map(unused.map(({ name }, i) => [name, bytes[i] ?? 0]));
     const removed = await removeUnused(engine, [...sizes.keys()]);
     if (removed.length > 0) context.stdout.write(`Deleted Volumes:\n${removed.join("\n")}\n\n`);
     const freed = removed.reduce((sum, name) => sum + (sizes.get(name) ?? 0), 0);
