@@ -241,6 +241,89 @@ async function pull(): Promise<void> {
   );
 }
 
+/** The Debian image in the forms that people have: a docker-archive as `podman save` writes it, and an OCI archive by gzip. */
+function debianArchives(): { docker: string; oci: string } {
+  const tar = debianTar();
+  const [docker, oci] = [join(work, "debian-docker.tar"), join(work, "debian-gzip.tar")];
+  if (existsSync(docker) && existsSync(oci)) return { docker, oci };
+  sh(`${tsbox} import ${tar} debian:bench >/dev/null`);
+  sh(`${tsbox} save --format oci-archive -o debian-plain.tar debian:bench`);
+  sh(`rm -f ${docker} ${oci}`);
+  sh(`skopeo copy -q oci-archive:debian-plain.tar docker-archive:${docker}:localhost/debian:bench`);
+  sh(
+    `skopeo copy -q --dest-compress-format gzip oci-archive:debian-plain.tar oci-archive:${oci}:localhost/debian:bench`,
+  );
+  return { docker, oci };
+}
+
+const podmanStore = ["--root", join(work, "p"), "--runroot", join(work, "pr"), "--storage-driver", "overlay"];
+const clean = (folder: string) => [tsbox, "unshare", "rm", "-rf", join(work, folder)];
+
+async function load(): Promise<void> {
+  for (const [form, path] of Object.entries(debianArchives())) {
+    const ours = [tsbox, "--root", join(work, "t"), "load", "-q", "-i", path];
+    compare(
+      `load of a ${form}-archive of Debian (${Math.round(statSync(path).size / 1e6)} MB)`,
+      [
+        { name: "sha256sum (floor)", argv: ["sha256sum", path] },
+        { name: "tsbox load", argv: ours, before: clean("t") },
+        ...(has("podman")
+          ? [{ name: "podman load", argv: podman(...podmanStore, "load", "-q", "-i", path), before: clean("p") }]
+          : []),
+      ],
+      "podman load",
+      Math.max(3, Math.round(runs / 4)),
+    );
+    sh(clean("t").join(" "));
+    console.log(`largest resident set of tsbox: ${Math.round((await maxRss(ours)) / 1024)} MiB`);
+  }
+}
+
+async function save(): Promise<void> {
+  const { docker, oci } = debianArchives();
+  const name = "localhost/debian:bench";
+  for (const [stored, path] of [
+    ["plain", docker],
+    ["gzip", oci],
+  ] as const) {
+    sh(`${clean("t").join(" ")}; ${clean("p").join(" ")}`);
+    sh(`${tsbox} --root ${join(work, "t")} load -q -i ${path}`);
+    if (has("podman")) sh(podman(...podmanStore, "load", "-q", "-i", path).join(" "));
+    for (const format of ["docker-archive", "oci-archive"]) {
+      const ours = [tsbox, "--root", join(work, "t"), "save", "--format", format, "-o", join(work, "ours.tar"), name];
+      const theirs = podman(...podmanStore, "save", "-q", "--format", format, "-o", join(work, "theirs.tar"), name);
+      compare(
+        `save of Debian, whose layer was ${stored}, as ${format}`,
+        [
+          { name: "cat (floor)", argv: ["sh", "-c", `cat ${path} > floor.tar`], before: ["rm", "-f", "floor.tar"] },
+          { name: "tsbox save", argv: ours, before: ["rm", "-f", "ours.tar"] },
+          ...(has("podman") ? [{ name: "podman save", argv: theirs, before: ["rm", "-f", "theirs.tar"] }] : []),
+        ],
+        "podman save",
+        Math.max(3, Math.round(runs / 4)),
+      );
+      console.log(`largest resident set of tsbox: ${Math.round((await maxRss(ours)) / 1024)} MiB`);
+    }
+  }
+}
+
+/** KiB; the kernel keeps the maximum, so that looking now and then is enough. */
+async function maxRss(argv: string[]): Promise<number> {
+  const child = spawn(argv[0] as string, argv.slice(1), { cwd: work, stdio: "ignore" });
+  let most = 0;
+  const look = setInterval(() => {
+    try {
+      const status = readFileSync(`/proc/${child.pid}/status`, "utf8");
+      most = Math.max(most, Number(/^VmHWM:\s+(\d+)/m.exec(status)?.[1] ?? 0));
+    } catch {
+      // ended
+    }
+  }, 5);
+  await new Promise((done) => child.on("close", done));
+  clearInterval(look);
+  return most;
+}
+
 /** What stays beside a detached container, from /proc. */
 function memory(): void {
   prepareRootfs();
@@ -260,7 +343,7 @@ function memory(): void {
   table("what supervises a detached container", "KiB", new Map(rss), "podman conmon RSS");
 }
 
-const groups: Record<string, () => void | Promise<void>> = { start, exec, script, pull, memory };
+const groups: Record<string, () => void | Promise<void>> = { load, save, start, exec, script, pull, memory };
 const asked = process.argv.slice(2);
 for (const name of asked) if (!groups[name]) throw new Error(`no group "${name}": ${Object.keys(groups).join(", ")}`);
 try {

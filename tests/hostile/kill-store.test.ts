@@ -90,4 +90,44 @@ able("a pull that is killed leaves no half image", async () => {
   await survivesKills(box, ["pull", "-q", name], name);
 });
 
+for (const verb of [
+  ["rmi", "-a"],
+  ["system", "prune", "-af"],
+]) {
+  able(`${verb.join(" ")} that is killed leaves images whole or gone`, async () => {
+    await using box = workspace();
+    const store = box.env.TSBOX_ROOT as string;
+    const path = join(box.dir, "images.tar");
+    // the two have a layer in common
+    const first = ociParts([layer("one")], "first:1").files;
+    writeFileSync(path, tarOf(first));
+    const other = join(box.dir, "other.tar");
+    writeFileSync(other, tarOf(ociParts([layer("one"), layer("two")], "second:1").files));
+    for (let number = 0; number < KILLS; number++) {
+      for (const archive of [path, other]) assert.is((await box.tsbox("load", "-q", "-i", archive)).code, 0);
+      const child = box.start(verb, { stdio: "ignore" });
+      const ended = new Promise((resolve) => child.once("exit", resolve));
+      await sleep(40 + Math.random() * 120);
+      child.kill("SIGKILL");
+      await ended;
+      assert.equal(storeProblems(store), []);
+      const check = await box.tsbox("system", "check");
+      assert.is(check.code, 0, check.stdout);
+    }
+    assert.is((await box.tsbox("system", "prune", "-af")).code, 0);
+    // the helpers of killed attempts may take a moment to see that nobody reads them any more
+    for (let wait = 0; wait < 50 && leftovers(store).length > 0; wait++) {
+      await sleep(50);
+      await box.tsbox("system", "prune", "-af");
+    }
+    assert.equal([orphans(store), leftovers(store)], [[], []]);
+    assert.equal(
+      readdirSync(join(store, "layers")).flatMap((key) =>
+        readdirSync(join(store, "layers", key)).filter((name) => name.length === 64),
+      ),
+      [],
+    );
+  });
+}
+
 test.run();
