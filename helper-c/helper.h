@@ -238,6 +238,7 @@ struct plan {
     const char *attach;   /* where the monitor listens for clients */
     const char *attached; /* detach keys of the front process, which stays as a client; NULL: it leaves */
     bool attached_input;
+    const char *journal, *journal_actor;
     const char *release_folder, *release_target;
     const char *restart_policy, *restart_stop;
     uint64_t restart_count, restart_delay;
@@ -477,7 +478,7 @@ void monitor_created(struct monitor *monitor);
 /* Sent to the monitor when its parent dies. */
 #define SIGNAL_PARENT_DIED SIGRTMAX
 
-/*** attach.c, client.c, restart.c ***/
+/*** attach.c, client.c, restart.c, journal.c, processes.c ***/
 
 struct pollfd;
 /* Send a packet without waiting: how much of `data`, or -1 and errno. */
@@ -505,6 +506,10 @@ struct client_options {
 bool detach_keys_parse(struct client_options *options, const char *text);
 _Noreturn void client_run(int socket, const struct client_options *options);
 int cmd_attach(int argc, char **argv);
+
+/* A line of the store's journal, with one more field if `key` is not NULL. */
+void journal_write(const struct plan *plan, const char *action, const char *key, const char *value);
+int cmd_processes(int argc, char **argv);
 
 bool restart_is_wished(const struct plan *plan);
 bool restart_is_announced(const struct plan *plan);

@@ -45,7 +45,7 @@ static const struct {
     const char *name;
     int (*run)(int argc, char **argv);
 } verbs[] = {
-    {"run", cmd_run}, {"check", cmd_check}, {"seccomp", cmd_seccomp}, {"serve", cmd_serve}, {"attach", cmd_attach}, {"version", cmd_version},
+    {"run", cmd_run}, {"check", cmd_check}, {"seccomp", cmd_seccomp}, {"serve", cmd_serve}, {"attach", cmd_attach}, {"processes", cmd_processes}, {"version", cmd_version},
 };
 
 int main(int argc, char **argv)
@@ -58,7 +58,7 @@ int main(int argc, char **argv)
     for (size_t i = 0; argc > 1 && i < countof(verbs); i++)
         if (strcmp(argv[1], verbs[i].name) == 0)
             return verbs[i].run(argc - 1, argv + 1);
-    static const char usage[] = "Usage: tsbox-helper run PLAN [SETTING…] | attach SOCKET KEYS | serve FD PLAN | check | seccomp | version\n";
+    static const char usage[] = "Usage: tsbox-helper run PLAN [SETTING…] | attach SOCKET KEYS | processes PID STARTTIME ACTION | serve FD PLAN | check | seccomp | version\n";
     write_all(STDERR_FILENO, usage, sizeof usage - 1);
     return EXIT_TSBOX;
 }

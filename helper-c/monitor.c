@@ -5,6 +5,7 @@
 #include "helper.h"
 
 #include <poll.h>
+#include <stdio.h>
 #include <string.h>
 #include <sys/ioctl.h>
 #include <sys/resource.h>
@@ -199,6 +200,9 @@ static void reap(struct monitor *monitor)
     event_number("userMicros", usage.ru_utime.tv_sec * 1000000 + usage.ru_utime.tv_usec);
     event_number("systemMicros", usage.ru_stime.tv_sec * 1000000 + usage.ru_stime.tv_usec);
     event_end();
+    char code[12];
+    snprintf(code, sizeof code, "%d", signal ? EXIT_SIGNALLED + signal : WEXITSTATUS(status));
+    journal_write(&monitor->run->plan, "die", "exitCode", code);
 }
 
 static int milliseconds_left(const struct monitor *monitor)

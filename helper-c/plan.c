@@ -328,6 +328,12 @@ static void set_attached(struct plan *plan, const struct op *values)
     plan->attached_input = strcmp(values->texts[1], "stdin") == 0;
 }
 
+static void set_journal(struct plan *plan, const struct op *values)
+{
+    plan->journal = values->texts[0];
+    plan->journal_actor = values->texts[1];
+}
+
 static void set_restart(struct plan *plan, const struct op *values)
 {
     plan->restart_policy = values->texts[0];
@@ -389,6 +395,7 @@ static const struct setting_spec setting_specs[] = {
     {{"attach", "p", 0, NULL}, set_attach},
     {{"attached", "tt", 0, NULL}, set_attached},
     {{"release", "pt", 0, NULL}, set_release},
+    {{"journal", "pt", 0, NULL}, set_journal},
     {{"restart", "pp", 0, NULL}, set_restart},
     {{"restarted", "nn", 0, NULL}, set_restarted},
     {{"events", "p", 0, NULL}, set_events},

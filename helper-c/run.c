@@ -103,6 +103,7 @@ static void remove_leftovers(const struct plan *plan)
         release_names(plan->release_folder, plan->release_target);
     if (plan->cleanup.count == 0)
         return;
+    journal_write(plan, "destroy", NULL, NULL);
     pid_t pid = fork();
     if (pid == 0) {
         failure_sink = NULL;
@@ -428,6 +429,7 @@ static void executed(struct monitor *self)
     event_text("startTime", start);
     event_end();
     self->started = now_nanoseconds(CLOCK_MONOTONIC);
+    journal_write(plan, "start", NULL, NULL);
     if (plan->timeout)
         self->deadline = now_nanoseconds(CLOCK_MONOTONIC) + (int64_t)plan->timeout * 1000000;
     if (self->status_pipe >= 0) {

@@ -31,7 +31,7 @@ export function applyFilters<T>(items: readonly T[], filters: Filters, matchers:
     [...filters].every(([key, values]) => {
       const matches = matchers[key];
       if (matches === undefined) return true;
-      return key === "label" || key === "label!"
+      return key.startsWith("label") || key === "label!"
         ? values.every((v) => matches(item, v))
         : values.some((v) => matches(item, v));
     }),

@@ -1,7 +1,7 @@
 /** Containers as `ps` shows and filters them. */
 
 import { visible } from "../base/error.ts";
-import { applyFilters, type Filters, hasLabel, type Matcher, matchesPattern } from "./filter.ts";
+import { applyFilters, type Filters, hasLabel, isTruthy, type Matcher, matchesPattern } from "./filter.ts";
 import { ellipsis, shortId } from "./table.ts";
 import { ago, goTime, humanDuration } from "./units.ts";
 
@@ -16,12 +16,17 @@ export interface ContainerItem {
     argv: readonly string[];
     labels: Readonly<Record<string, string>>;
     network: string;
+    ports?: readonly { containerPort: number; protocol: string; hostPort: number }[];
     mounts: readonly { name?: string; source?: string; target: string }[];
   };
   state: { status: string; pid: number; exitCode: number; startedAt: string; finishedAt: string };
+  health?: string;
+  size?: string;
 }
 
 export const PS_TABLE = "table {{.ID}}\t{{.Image}}\t{{.Command}}\t{{.RunningFor}}\t{{.Status}}\t{{.Ports}}\t{{.Names}}";
+
+export const PS_TABLE_SIZE = `${PS_TABLE}\t{{.Size}}`;
 
 export const PS_HEADINGS: Record<string, unknown> = {
   ID: "CONTAINER ID",
@@ -33,6 +38,7 @@ export const PS_HEADINGS: Record<string, unknown> = {
   Ports: "PORTS",
   State: "STATE",
   Status: "STATUS",
+  Health: "HEALTH",
   Size: "SIZE",
   Labels: "LABELS",
   Label: labelHeading,
@@ -48,7 +54,11 @@ function labelHeading(key: string): string {
   return (key.split(".").at(-1) ?? key).replace(/[-_]/g, " ");
 }
 
-export function containerRow({ record, state }: ContainerItem, now: number, truncate: boolean): object {
+export function containerRow(
+  { record, state, health = "", size }: ContainerItem,
+  now: number,
+  truncate: boolean,
+): object {
   const command = record.argv.map(visible).join(" ");
   const mounts = record.mounts.map((mount) => mount.name || mount.source || mount.target);
   const created = new Date(record.created);
@@ -61,8 +71,9 @@ export function containerRow({ record, state }: ContainerItem, now: number, trun
     RunningFor: ago(created, now),
     Ports: "",
     State: state.status,
-    Status: statusText(state, now),
-    Size: "",
+    Status: statusText(state, now, health),
+    Health: health,
+    Size: size ?? "",
     Labels: Object.entries(record.labels)
       .map(([key, value]) => visible(`${key}=${value}`))
       .join(","),
@@ -76,10 +87,15 @@ export function containerRow({ record, state }: ContainerItem, now: number, trun
 }
 
 /** "Up 2 minutes", "Exited (0) 3 hours ago", "Created". */
-export function statusText(state: ContainerItem["state"], now: number): string {
+export function statusText(state: ContainerItem["state"], now: number, health = ""): string {
+  const up = () => `Up ${humanDuration(now - Date.parse(state.startedAt))}`;
   switch (state.status) {
     case "running":
-      return `Up ${humanDuration(now - Date.parse(state.startedAt))}`;
+      return health === "" ? up() : `${up()} (${health === "starting" ? "health: starting" : health})`;
+    case "paused":
+      return `${up()} (Paused)`;
+    case "restarting":
+      return `Restarting (${state.exitCode}) ${ago(Date.parse(state.finishedAt), now)}`;
     case "exited":
       // A container that was lost, by a power cut say, has no end that anybody saw.
       return state.finishedAt.startsWith("0001-")
@@ -101,6 +117,12 @@ export const PS_FILTERS = [
   "since",
   "network",
   "volume",
+  "health",
+  "label!",
+  "command",
+  "publish",
+  "expose",
+  "is-task",
 ] as const;
 
 const MATCHERS: Record<string, Matcher<ContainerItem>> = {
@@ -110,10 +132,23 @@ const MATCHERS: Record<string, Matcher<ContainerItem>> = {
   status: ({ state }, value) => state.status === value,
   exited: ({ state }, value) => state.status === "exited" && String(state.exitCode) === value,
   ancestor: ({ record }, value) => isImage(record, value),
+  health: ({ health = "" }, value) => (value === "none" ? health === "" : health === value),
+  "label!": ({ record }, value) => !hasLabel(record.labels, value),
+  command: ({ record }, value) => record.argv[0] === value,
+  publish: ({ record }, value) => hasPort(record, value, "hostPort"),
+  expose: ({ record }, value) => hasPort(record, value, "containerPort"),
+  "is-task": (_, value) => !isTruthy(value, "is-task"),
   network: ({ record }, value) => record.network === value,
   volume: ({ record }, value) =>
     record.mounts.some((mount) => [mount.name, mount.source, mount.target].includes(value)),
 };
+
+/** `80`, `80/tcp`, `8000-8080/tcp` */
+function hasPort({ ports = [] }: ContainerItem["record"], value: string, side: "hostPort" | "containerPort"): boolean {
+  const [range = "", protocol = "tcp"] = value.split("/");
+  const [first = 0, last = first] = range.split("-").map(Number);
+  return ports.some((port) => port.protocol === protocol && port[side] >= first && port[side] <= last);
+}
 
 function isImage(record: ContainerItem["record"], value: string): boolean {
   if (record.image === value || record.image === `${value}:latest`) return true;
@@ -126,7 +161,7 @@ export function impliesAll(filters: Filters): boolean {
   return filters.has("status") || filters.has("exited");
 }
 
-export function filterContainers(items: readonly ContainerItem[], filters: Filters): ContainerItem[] {
+export function filterContainers<T extends ContainerItem>(items: readonly T[], filters: Filters): T[] {
   const found = (word: string) => items.find(({ record }) => record.name === word || record.id.startsWith(word));
   const created = (word: string) => found(word)?.record.created;
   return applyFilters(items, filters, {

@@ -16,9 +16,16 @@ export const VERBS: Record<string, VerbEntry> = {
   exec: { summary: "run a program in a running container", load: () => import("./commands/exec.ts") },
   ps: { summary: "list containers", load: () => import("./commands/ps.ts") },
   logs: { summary: "show what a container printed", load: () => import("./commands/logs.ts") },
+  top: { summary: "list the processes of a container", load: () => import("./commands/top.ts") },
+  stats: { summary: "show what containers use of the machine", load: () => import("./commands/stats.ts") },
+  events: { summary: "show what happens to containers and images", load: () => import("./commands/events.ts") },
+  port: { summary: "show published ports of a container", load: () => import("./commands/port.ts") },
   stop: { summary: "ask containers to end, then end them", load: () => import("./commands/stop.ts") },
   kill: { summary: "send a signal to containers", load: () => import("./commands/kill.ts") },
   wait: { summary: "wait until containers end and show their exit codes", load: () => import("./commands/wait.ts") },
+  pause: { summary: "stop all processes of containers", load: () => import("./commands/pause.ts") },
+  unpause: { summary: "let paused containers go on", load: () => import("./commands/unpause.ts") },
+  update: { summary: "change the restart policy of containers", load: () => import("./commands/update.ts") },
   rename: { summary: "give a container another name", load: () => import("./commands/rename.ts") },
   cp: { summary: "copy files to and from a container", load: () => import("./commands/cp.ts") },
   rm: { summary: "remove containers", load: () => import("./commands/rm.ts") },
@@ -90,7 +97,10 @@ const HIDDEN: Record<string, VerbEntry> = {
 };
 
 /** What a container's life is made of, in the order of `tsbox --help`; each is also a verb of `tsbox container`. */
-const LIFE = "run create start restart attach exec ps logs stop kill wait rename cp rm".split(" ");
+const LIFE =
+  "run create start restart attach exec ps top stats logs events port stop kill pause unpause wait update rename cp rm".split(
+    " ",
+  );
 
 /** The order of `tsbox --help`. */
 export const SECTIONS: readonly (readonly [string, readonly string[]])[] = [
@@ -122,7 +132,7 @@ const GROUPS: Record<string, Record<string, readonly string[]>> = {
     ...group("image", "exists", "prune", "tree"),
     inspect: ["inspect", "--type=image"],
   },
-  system: { ...same("info"), ...group("system", "df", "prune", "check", "reset") },
+  system: { ...same("info", "events"), ...group("system", "df", "prune", "check", "reset") },
   volume: {
     ...group("volume", "create", "ls", "inspect", "exists", "export", "import", "rm", "prune"),
     list: ["volume ls"],

@@ -40,6 +40,10 @@ export interface ContainerRecord {
   stopSignal: string;
   /** Milliseconds. */
   stopTimeout: number;
+  /** The image's health check, or that of the flags. Times in milliseconds. */
+  healthcheck?: Healthcheck;
+  /** What can be reached from outside. */
+  ports?: { containerPort: number; protocol: string; hostAddress: string; hostPort: number }[];
   /** What an exec into it needs again. */
   uidMap: { inside: number; outside: number; count: number }[];
   gidMap: { inside: number; outside: number; count: number }[];
@@ -53,6 +57,17 @@ export interface ContainerRecord {
   entrypoint: string[];
   command: string[];
   config: object;
+}
+
+export interface Healthcheck {
+  /** The program and its words; a shell's line as `/bin/sh -c LINE`. */
+  command: string[];
+  interval: number;
+  timeout: number;
+  startPeriod: number;
+  startInterval: number;
+  retries: number;
+  onFailure: "none" | "kill" | "restart" | "stop";
 }
 
 /** Files of a container's folder that the monitor reads: `always`, `on-failure 3`; and the mark of a stop on purpose. */

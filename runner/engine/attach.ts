@@ -2,7 +2,7 @@ import { join } from "node:path";
 import { TsboxError } from "../base/error.ts";
 import { helperPath } from "../helper/locate.ts";
 import { replaceProcess } from "../sys/native.ts";
-import { containerState } from "./container-state.ts";
+import { containerState, tell } from "./container-state.ts";
 import type { Engine } from "./engine.ts";
 import { DEFAULT_DETACH_KEYS } from "./run.ts";
 
@@ -22,6 +22,7 @@ export function attach(
       exitCode: 1,
     });
   }
+  tell(engine, record, "attach");
   const { tty, openStdin } = record;
   return replaceProcess(helperPath(), [
     "tsbox-helper",

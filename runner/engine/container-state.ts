@@ -1,5 +1,6 @@
 import { appendFileSync } from "node:fs";
 import { join } from "node:path";
+import { containerActor, journal } from "../container/journal.ts";
 import type { ContainerRecord } from "../container/record.ts";
 import { type ContainerEvent, type ContainerState, foldState, type RunnerEvent } from "../container/state.ts";
 import { readEvents } from "../helper/events.ts";
@@ -19,4 +20,10 @@ export function containerState(engine: Engine, record: ContainerRecord): Contain
 export function noteEvent(engine: Engine, record: ContainerRecord, event: RunnerEvent["event"]): void {
   const line = JSON.stringify({ event, time: String(BigInt(Date.now()) * 1_000_000n) });
   appendFileSync(join(engine.containers.dir(record.id), "events"), `${line}\n`, { mode: 0o600 });
+}
+
+/** One more line of the journal, which `tsbox events` shows. */
+export function tell(engine: Engine, record: ContainerRecord, action: string, more: Record<string, string> = {}): void {
+  const { id, name, image, labels } = record;
+  journal(engine.root, { type: "container", action, ...containerActor(id, name, image, labels), ...more });
 }

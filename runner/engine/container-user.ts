@@ -1,5 +1,5 @@
 import { closeSync, fstatSync, readFileSync } from "node:fs";
-import { type ResolvedUser, resolveUser } from "../plan/user.ts";
+import { passwdNames, type ResolvedUser, resolveUser } from "../plan/user.ts";
 import { openInRoot } from "../sys/native.ts";
 
 /** Larger than any real passwd file; a hostile image must not make us read forever. */
@@ -31,4 +31,9 @@ export function readBelow(lowers: string[], path: string): string {
     }
   }
   return "";
+}
+
+/** Names of the container's users by their ids. */
+export function userNames(lowers: string[]): Map<number, string> {
+  return passwdNames(readBelow(lowers, "etc/passwd"));
 }

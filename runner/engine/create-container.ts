@@ -2,6 +2,7 @@ import { chmodSync, existsSync, mkdirSync, rmSync, statSync, writeFileSync } fro
 import { hostname as hostHostname } from "node:os";
 import { join } from "node:path";
 import { TsboxError } from "../base/error.ts";
+import { actorFields, containerActor, journal, journalPath } from "../container/journal.ts";
 import { checkName, generateID, generateName } from "../container/name.ts";
 import { type ContainerRecord, RESTART_POLICY, STOP_MARK } from "../container/record.ts";
 import { encodePlan } from "../helper/wire.ts";
@@ -136,6 +137,7 @@ export async function createContainer(
   const { identity, resolved, process, mounts } = description;
   const { config } = resolved;
   const id = generateID();
+  const labels = { ...config.Labels, ...options.labels };
   const dir = engine.containers.dir(id);
   const name = options.printPlan ? (options.name ?? "preview") : await takeName(engine, id, options);
   const { plan, hostname, env } = planOf(
@@ -150,6 +152,7 @@ export async function createContainer(
       dieWithParent: false,
       ...face,
       attach: join(dir, "attach"),
+      journal: { path: journalPath(engine.root), actor: actorFields(containerActor(id, name, resolved.image, labels)) },
       restart: { policy: join(dir, RESTART_POLICY), stop: join(dir, STOP_MARK) },
       events: join(dir, "events"),
       log: join(dir, "log"),
@@ -170,7 +173,7 @@ export async function createContainer(
     cwd: process.cwd,
     user: userSpec(engine, options, config.User),
     hostname,
-    labels: { ...config.Labels, ...options.labels },
+    labels,
     tty: options.tty,
     openStdin: options.interactive,
     network: options.network,
@@ -202,6 +205,11 @@ export async function createContainer(
       if (options.restart !== undefined) writeFileSync(join(dir, RESTART_POLICY), options.restart, { mode: 0o600 });
       if (options.cidfile !== undefined) writeCidfile(options.cidfile, id);
       await withVolumesOf(engine, mounts, () => engine.containers.write(record));
+      journal(engine.root, {
+        type: "container",
+        action: "create",
+        ...containerActor(id, name, resolved.image, labels),
+      });
     } catch (error) {
       engine.containers.releaseName(record);
       rmSync(dir, { recursive: true, force: true });

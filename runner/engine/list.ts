@@ -1,18 +1,33 @@
 import type { ContainerRecord } from "../container/record.ts";
-import type { ContainerState } from "../container/state.ts";
+import { type ContainerState, isUp } from "../container/state.ts";
 import { containerState } from "./container-state.ts";
 import type { Engine } from "./engine.ts";
+import { healthStatus } from "./health.ts";
 
 export interface ListedContainer {
   record: ContainerRecord;
   state: ContainerState;
+  /** `starting`, `healthy`, `unhealthy`; empty: nothing is checked. */
+  health: string;
+}
+
+function describe(engine: Engine, record: ContainerRecord): ListedContainer {
+  const state = containerState(engine, record);
+  // the file is looked for only where there can be one: ps of many is to be quick
+  const health = record.healthcheck && isUp(state) ? healthStatus(engine, record) : "";
+  return { record, state, health };
+}
+
+/** What `ps` shows without --all: what runs, stands still or is about to run again. */
+export function isShown(state: Pick<ContainerState, "status">): boolean {
+  return isUp(state) || state.status === "restarting";
 }
 
 /** Every container, newest first; those that do not run only with `all`. */
 export function list(engine: Engine, options: { all: boolean }): ListedContainer[] {
   return engine.containers
     .all()
-    .map((record) => ({ record, state: containerState(engine, record) }))
-    .filter(({ state }) => options.all || state.status === "running")
+    .map((record) => describe(engine, record))
+    .filter(({ state }) => options.all || isShown(state))
     .sort((a, b) => (a.record.created < b.record.created ? 1 : -1));
 }

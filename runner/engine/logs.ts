@@ -3,6 +3,7 @@ import { join } from "node:path";
 import { setTimeout as sleep } from "node:timers/promises";
 import { containerState } from "./container-state.ts";
 import type { Engine } from "./engine.ts";
+import { isShown } from "./list.ts";
 
 export interface LogLine {
   /** RFC 3339 with nanoseconds. */
@@ -42,13 +43,13 @@ export async function* logs(engine: Engine, word: string, options: LogsOptions):
   }
   for (;;) {
     // asked before reading: what is written before the end is then surely read
-    const running = containerState(engine, record).status === "running";
+    const running = isShown(containerState(engine, record));
     for await (const line of readLines(path, offset)) {
       offset = line.end;
       if (wanted(line)) yield line;
     }
     if (!options.follow || !running) return;
-    while (existsSync(path) && statSync(path).size === offset && containerState(engine, record).status === "running")
+    while (existsSync(path) && statSync(path).size === offset && isShown(containerState(engine, record)))
       await sleep(50);
   }
 }

@@ -1,4 +1,5 @@
 import { TsboxError } from "../base/error.ts";
+import { journal } from "../container/journal.ts";
 import { isManifestType, OCI_MANIFEST } from "../oci/media-types.ts";
 import { choosePlatform, formatPlatform, hostPlatform, parsePlatform, platformMatches } from "../oci/platform.ts";
 import { formatReference, parseReference, type Reference } from "../oci/reference.ts";
@@ -63,7 +64,9 @@ export async function pull(engine: Engine, name: string, options: PullOptions = 
   // a short name may stand for several
   for (const reference of await meanings(name, process.env)) {
     try {
-      return await pullFrom(engine, name, reference, options);
+      const pulled = await pullFrom(engine, name, reference, options);
+      journal(engine.root, { type: "image", action: "pull", id: pulled.id, name: pulled.reference });
+      return pulled;
     } catch (error) {
       if (!(error instanceof RegistryError)) throw error;
       refusals.push(error);

@@ -1,4 +1,6 @@
 import { TsboxError, visible } from "../base/error.ts";
+import { journal } from "../container/journal.ts";
+import { isUp } from "../container/state.ts";
 import { isDigest } from "../oci/digest.ts";
 import { familiarName, parseReference } from "../oci/reference.ts";
 import type { Descriptor, Digest } from "../oci/types.ts";
@@ -45,6 +47,9 @@ export async function removeImage(
     entries.filter((entry) => !gone.some((g) => g.digest === entry.digest && refName(g) === refName(entry))),
   );
   const untagged = gone.filter((entry) => refName(entry) !== undefined).map(shown);
+  const imageID = String(id ?? (all[0] as Descriptor).digest);
+  for (const name of untagged) journal(engine.root, { type: "image", action: "untag", id: imageID, name });
+  if (last) journal(engine.root, { type: "image", action: "delete", id: imageID, name: word });
   if (!last) return { untagged, deleted: [] };
   const left = others(layout);
   const blobs = removed.flatMap((one) => [...one.blobs]).filter((digest) => !left.blobs.has(digest));
@@ -122,7 +127,7 @@ function shown(entry: Descriptor): string {
 function checkUnused(engine: Engine, id: Digest, word: string, force: boolean): void {
   for (const record of engine.containers.all()) {
     if (record.imageID !== id) continue;
-    const running = containerState(engine, record).status === "running";
+    const running = isUp(containerState(engine, record));
     if (running || !force) {
       throw refuse(
         word,

@@ -2,7 +2,7 @@ import { TsboxError } from "../base/error.ts";
 import type { ContainerRecord } from "../container/record.ts";
 import { isUp } from "../container/state.ts";
 import { containerIdentity } from "./container-identity.ts";
-import { containerState } from "./container-state.ts";
+import { containerState, tell } from "./container-state.ts";
 import type { Engine } from "./engine.ts";
 import { removeTrees } from "./remove-trees.ts";
 import { stopRecord } from "./stop.ts";
@@ -11,7 +11,7 @@ import { stopRecord } from "./stop.ts";
 export async function remove(
   engine: Engine,
   word: string,
-  options: { force: boolean; volumes?: boolean },
+  options: { force: boolean; volumes?: boolean; timeout?: number },
 ): Promise<ContainerRecord> {
   const record = engine.containers.find(word);
   const state = containerState(engine, record);
@@ -23,10 +23,12 @@ export async function remove(
         exitCode: 1,
       });
     }
-    await stopRecord(engine, record, 0, "SIGKILL");
+    const { timeout } = options;
+    await stopRecord(engine, record, timeout ?? 0, timeout === undefined ? "SIGKILL" : record.stopSignal);
   }
   engine.containers.releaseName(record);
   await removeTrees(engine, [engine.containers.dir(record.id)], containerIdentity(engine, record));
+  tell(engine, record, "destroy");
   const anonymous = record.mounts.flatMap((mount) => (mount.anonymous && mount.name ? [mount.name] : []));
   if (options.volumes && anonymous.length > 0) {
     const { removeUnused } = await import("./volumes.ts");

@@ -1,6 +1,7 @@
 import { TsboxError } from "../base/error.ts";
 import { checkName } from "../container/name.ts";
 import type { ContainerRecord } from "../container/record.ts";
+import { tell } from "./container-state.ts";
 import type { Engine } from "./engine.ts";
 
 /** Gives a container another name; what runs in it goes on, and keeps its hostname. */
@@ -13,5 +14,7 @@ export function rename(engine: Engine, word: string, name: string): ContainerRec
       exitCode: 1,
     });
   }
-  return engine.containers.rename(record, name);
+  const renamed = engine.containers.rename(record, name);
+  tell(engine, renamed, "rename", { oldName: record.name });
+  return renamed;
 }

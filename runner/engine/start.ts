@@ -4,7 +4,7 @@ import { TsboxError } from "../base/error.ts";
 import { type ContainerRecord, STOP_MARK } from "../container/record.ts";
 import type { ContainerState } from "../container/state.ts";
 import { faceWords } from "../helper/wire.ts";
-import { containerState, noteEvent } from "./container-state.ts";
+import { containerState, noteEvent, tell } from "./container-state.ts";
 import type { Engine } from "./engine.ts";
 import { explainCommand } from "./explain-command.ts";
 import { attachedFace, becomeHelper, DEFAULT_DETACH_KEYS } from "./run.ts";
@@ -51,6 +51,7 @@ export async function restart(
   noteEvent(engine, record, "start");
   rmSync(join(engine.containers.dir(record.id), STOP_MARK), { force: true });
   await startDetached(engine, record);
+  tell(engine, record, "restart");
   return record;
 }
 

@@ -2,7 +2,7 @@ import { TsboxError } from "../base/error.ts";
 import type { ContainerRecord } from "../container/record.ts";
 import { isUp } from "../container/state.ts";
 import { sendSignal, waitForExit } from "../sys/native.ts";
-import { containerState } from "./container-state.ts";
+import { containerState, tell } from "./container-state.ts";
 import type { Engine } from "./engine.ts";
 import { signalNumber } from "./signals.ts";
 import { markStopped } from "./start.ts";
@@ -42,10 +42,16 @@ export async function stopRecord(
   }
   if (!isUp(state)) return;
   markStopped(engine, record, why);
+  // what stands still hears no signal but SIGKILL
+  if (state.status === "paused") await (await import("./pause.ts")).unpause(engine, record.id);
+  tell(engine, record, "kill", { signal: String(signalNumber(signal)) });
   sendSignal(state.pid, state.startTime, signalNumber(signal));
-  if (await untilEnded(engine, record, state, timeout)) return;
-  sendSignal(state.pid, state.startTime, SIGKILL);
-  await untilEnded(engine, record, state, Number.POSITIVE_INFINITY);
+  if (!(await untilEnded(engine, record, state, timeout))) {
+    tell(engine, record, "kill", { signal: String(SIGKILL) });
+    sendSignal(state.pid, state.startTime, SIGKILL);
+    await untilEnded(engine, record, state, Number.POSITIVE_INFINITY);
+  }
+  tell(engine, record, "stop");
 }
 
 /** Sends one signal to a running container's first process. */
@@ -61,6 +67,7 @@ export function kill(engine: Engine, word: string, signal: string): ContainerRec
   }
   // as docker: who sends what ends it does not want it started again
   if (number === SIGKILL || number === signalNumber(record.stopSignal)) markStopped(engine, record);
+  tell(engine, record, "kill", { signal: String(number) });
   sendSignal(state.pid, state.startTime, number);
   return record;
 }

@@ -1,4 +1,5 @@
 import { TsboxError, visible } from "../base/error.ts";
+import { journal } from "../container/journal.ts";
 import { familiarName, formatReference, parseReference } from "../oci/reference.ts";
 import type { Descriptor } from "../oci/types.ts";
 import { changeIndex, refName, withName, withoutName } from "../store/image-index.ts";
@@ -23,6 +24,7 @@ export async function tag(engine: Engine, source: string, name: string): Promise
   await changeIndex(storeLayout(engine.root), (entries) =>
     withName(entries, formatReference(reference), withoutName(entry)),
   );
+  journal(engine.root, { type: "image", action: "tag", id: image.id, name: formatReference(reference) });
 }
 
 /** Takes names away from an image, all of them when none is given; the image stays. Returns those that are gone. */

@@ -8,14 +8,55 @@ import { readText } from "../sys/host-facts.ts";
 import { waitForExit } from "../sys/native.ts";
 import { containerState } from "./container-state.ts";
 import type { Engine } from "./engine.ts";
+import { healthStatus } from "./health.ts";
 
 /** The container's exit status, once it has ended. */
 export async function wait(engine: Engine, word: string): Promise<number> {
   const record = engine.containers.find(word);
   const state = containerState(engine, record);
+  if (state.status === "restarting") return waitFor(engine, word, ["exited", "removed"]);
   if (!isUp(state)) return state.exitCode;
   const ended = await untilEnded(engine, record, state, Number.POSITIVE_INFINITY);
   return ended?.exitCode ?? 0;
+}
+
+/** Podman's words for what can be waited for, and the states that they mean. */
+export const CONDITIONS: Readonly<Record<string, (state: ContainerState, health: string) => boolean>> = {
+  configured: ({ status }) => status === "created",
+  created: ({ status }) => status === "created",
+  running: ({ status }) => status === "running",
+  paused: ({ status }) => status === "paused",
+  restarting: ({ status }) => status === "restarting",
+  exited: ({ status }) => status === "exited",
+  stopped: ({ status }) => status === "exited",
+  healthy: (_, health) => health === "healthy",
+  unhealthy: (_, health) => health === "unhealthy",
+  removed: () => false,
+};
+
+/** Waits for any of the conditions: the exit status where the container has ended, otherwise -1. */
+export async function waitFor(
+  engine: Engine,
+  word: string,
+  conditions: readonly string[],
+  interval = 50,
+): Promise<number> {
+  const record = engine.containers.find(word);
+  let code = 0;
+  for (;;) {
+    if (!existsSync(engine.containers.dir(record.id))) {
+      // it can never be anything else any more
+      return conditions.includes("removed") || conditions.includes("exited") || conditions.includes("stopped")
+        ? code
+        : -1;
+    }
+    const state = containerState(engine, record);
+    if (conditions.some((one) => CONDITIONS[one]?.(state, healthStatus(engine, record)))) {
+      return state.status === "exited" ? state.exitCode : -1;
+    }
+    if (state.status === "exited") code = state.exitCode;
+    await sleep(interval);
+  }
 }
 
 /**

@@ -33,6 +33,7 @@ export function planWords(plan: Plan): string[] {
   put(...faceWords(plan));
   if (plan.attach !== undefined) put("attach", plan.attach);
   if (plan.release) put("release", plan.release.folder, plan.release.target);
+  if (plan.journal) put("journal", plan.journal.path, plan.journal.actor);
   if (plan.restart) put("restart", plan.restart.policy, plan.restart.stop);
   if (plan.restarted) put("restarted", plan.restarted.count, plan.restarted.delay);
   if (plan.events !== undefined) put("events", plan.events);

@@ -54,6 +54,7 @@ export interface Supervision {
   attach?: string;
   release?: { folder: string; target: string };
   restart?: { policy: string; stop: string };
+  journal?: { path: string; actor: string };
   events?: string;
   eventsFd?: number;
   log?: string;

@@ -86,6 +86,8 @@ export interface Plan {
   release?: { folder: string; target: string };
   /** Files that hold the policy, and that tell of a stop on purpose. */
   restart?: { policy: string; stop: string };
+  /** The store's journal, and what a line says of the container: fields of JSON. */
+  journal?: { path: string; actor: string };
   /** Set by a monitor that starts its container again. */
   restarted?: { count: number; delay: number };
   events?: string;

@@ -72,3 +72,12 @@ function rows(text: string, least: number): string[][] {
     .map((line) => line.split(":"))
     .filter((f) => f.length >= least && f[0] !== "" && /^\d+$/.test(f[2] ?? ""));
 }
+
+/** The first name of each id. */
+export function passwdNames(passwd: string): Map<number, string> {
+  return new Map(
+    parsePasswd(passwd)
+      .reverse()
+      .map(({ uid, name }) => [uid, name]),
+  );
+}

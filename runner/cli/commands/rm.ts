@@ -1,5 +1,7 @@
 import { TsboxError } from "../../base/error.ts";
-import { boolean } from "../flags.ts";
+import { boolean, list, value } from "../flags.ts";
+import { parseStopTimeout } from "../options/stop-timeout.ts";
+import { SELECTION_FLAGS, selectContainers } from "../select-containers.ts";
 import { defineVerb, engineOf, forEachWord } from "../verb.ts";
 
 export default defineVerb({
@@ -9,19 +11,33 @@ export default defineVerb({
   flags: {
     force: boolean({ short: "f", help: "kill running containers first; a missing container is no failure" }),
     volumes: boolean({ short: "v", help: "remove their anonymous volumes as well" }),
+    time: value(parseStopTimeout, {
+      short: "t",
+      placeholder: "SECONDS",
+      help: "with --force: ask by the stop signal first, and wait so long",
+    }),
+    all: SELECTION_FLAGS.all,
+    latest: SELECTION_FLAGS.latest,
+    filter: list({ placeholder: "KEY=VALUE", help: SELECTION_FLAGS.filter.help }),
+    cidfile: SELECTION_FLAGS.cidfile,
   },
-  words: { min: 1 },
+  words: { min: 0 },
   examples: [
     ["tsbox rm web", "remove a container that has ended"],
     ["tsbox rm -f $(tsbox ps -aq)", "remove all containers"],
   ],
-  async act({ flags, words }, context) {
+  async act({ flags, words: given }, context) {
     const { remove } = await import("../../engine/remove.ts");
     const { errorText } = await import("../print-error.ts");
     const engine = engineOf(context);
+    const words = await selectContainers(engine, given, flags, { command: "rm" });
     const present = flags.force ? words.filter(isThere) : words;
     return forEachWord(present, context, (word) =>
-      remove(engine, word, { force: flags.force, volumes: flags.volumes }),
+      remove(engine, word, {
+        force: flags.force,
+        volumes: flags.volumes,
+        ...(flags.time === undefined ? {} : { timeout: flags.time }),
+      }),
     );
 
     /** docker says what is missing, and does not count it as a failure. */

@@ -1,6 +1,7 @@
 import { value } from "../flags.ts";
 import { parseSignal } from "../options/signal.ts";
 import { parseStopTimeout } from "../options/stop-timeout.ts";
+import { SELECTION_FLAGS, selectContainers } from "../select-containers.ts";
 import { defineVerb, engineOf, forEachWord } from "../verb.ts";
 
 export default defineVerb({
@@ -19,15 +20,20 @@ export default defineVerb({
       placeholder: "SIGNAL",
       help: "send this signal instead of the stop signal",
     }),
+    ...SELECTION_FLAGS,
   },
-  words: { min: 1 },
+  words: { min: 0 },
   examples: [
     ["tsbox stop web", "SIGTERM, and SIGKILL ten seconds later"],
     ["tsbox stop -t 0 web db", "end two containers at once"],
   ],
-  async act({ flags, words }, context) {
+  async act({ flags, words: given }, context) {
     const { stop } = await import("../../engine/stop.ts");
     const engine = engineOf(context);
+    const words = await selectContainers(engine, given, flags, {
+      command: "stop",
+      statuses: ["running", "paused", "restarting"],
+    });
     const options = {
       ...(flags.timeout === undefined ? {} : { timeout: flags.timeout }),
       ...(flags.signal === undefined ? {} : { signal: flags.signal }),

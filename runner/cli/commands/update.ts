@@ -1,0 +1,57 @@
+import { type Flag, string, value } from "../flags.ts";
+import { parseRestart } from "../options/restart.ts";
+import { UsageError } from "../usage-error.ts";
+import { defineVerb, engineOf, forEachWord } from "../verb.ts";
+
+/** Limits that docker keeps in a cgroup: a container here has none of its own. */
+const NEEDS_CGROUP = [
+  "memory",
+  "memorySwap",
+  "memoryReservation",
+  "cpus",
+  "cpuShares",
+  "cpuPeriod",
+  "cpuQuota",
+  "cpusetCpus",
+  "cpusetMems",
+  "pidsLimit",
+  "blkioWeight",
+] as const;
+
+const refused = Object.fromEntries(
+  NEEDS_CGROUP.map((name) => [name, string({ hidden: true, help: "needs a cgroup" })]),
+) as Record<(typeof NEEDS_CGROUP)[number], Flag<string | undefined>>;
+
+export default defineVerb({
+  name: "update",
+  usage: "CONTAINER…",
+  summary: "Change the restart policy of containers, running or not.",
+  flags: {
+    restart: value(parseRestart, {
+      placeholder: "POLICY",
+      help: "no, on-failure[:N], always or unless-stopped; holds from the next end on",
+    }),
+    ...refused,
+  },
+  words: { min: 1 },
+  examples: [
+    ["tsbox update --restart always web", "from now on it is started again when it ends"],
+    ["tsbox update --restart no web db", "let them end"],
+  ],
+  async act({ flags, words, given }, context) {
+    for (const name of NEEDS_CGROUP) {
+      if (!given.has(name)) continue;
+      throw new UsageError("Cannot change this limit: the container has no cgroup of its own", {
+        hint: '"tsbox create --ulimit" limits its processes one by one',
+        exitCode: 1,
+      });
+    }
+    if (flags.restart === undefined) {
+      throw new UsageError("Cannot update: no change was named", { hint: "--restart POLICY", exitCode: 1 });
+    }
+    const { restart } = flags;
+    const { update } = await import("../../engine/update.ts");
+    const engine = engineOf(context);
+    return forEachWord(words, context, async (word) => update(engine, word, { restart }));
+  },
+});
