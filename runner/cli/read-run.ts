@@ -62,7 +62,7 @@ export function readRun(parsed: Parsed<typeof RUN_FLAGS>, around: Surroundings):
     ...present("shmSize", flags.shmSize),
     ...present("userns", flags.userns),
     ...present("platform", flags.platform),
-    connection: readConnection(parsed, around.cwd),
+    ...present("connection", nonEmpty(readConnection(parsed, around.cwd))),
     ...present("restart", flags.restart || undefined),
     // podman: no time is no limit.
     ...present("timeout", flags.timeout || undefined),
@@ -81,6 +81,10 @@ export function readExec(parsed: Parsed<typeof EXEC_FLAGS>, around: Surroundings
 /** `{ [key]: value }`, or nothing: an absent option is absent, not undefined. */
 function present<K extends string, T>(key: K, value: T | undefined): { [P in K]?: T } {
   return (value === undefined ? {} : { [key]: value }) as { [P in K]?: T };
+}
+
+function nonEmpty<T extends object>(value: T): T | undefined {
+  return Object.keys(value).length === 0 ? undefined : value;
 }
 
 function readSource(

@@ -16,7 +16,10 @@ export default defineVerb({
     ...COMPAT_AUTHFILE,
   },
   words: { min: 0, max: 1 },
-  examples: [["tsbox logout registry.example.com", "wherever they are stored"]],
+  examples: [
+    ["tsbox logout registry.example.com", "wherever they are stored"],
+    ["tsbox logout --all", "those of every registry"],
+  ],
   async act(parsed, context) {
     const { flags, words } = parsed;
     if (flags.all && words.length > 0) throw new UsageError("Cannot use --all with a registry", { exitCode: 1 });

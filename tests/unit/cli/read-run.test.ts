@@ -159,4 +159,20 @@ test("exec takes a container, a command and its own flags", () => {
 });
 
 test.after(() => rmSync(folder, { recursive: true }));
+test("run passes on what was said of the registry, and only that", () => {
+  const connection = (...flags: string[]) => read(...flags, "img").options.connection;
+  assert.is(connection(), undefined);
+  assert.equal(connection("--tls-verify"), { tlsVerify: true });
+  assert.equal(
+    connection("--tls-verify=false", "--authfile", "a", "--cert-dir", "/c", "--retry", "0", "--retry-delay", "2s"),
+    {
+      tlsVerify: false,
+      authfile: join(folder, "a"),
+      certDir: "/c",
+      retries: 0,
+      retryDelay: 2000,
+    },
+  );
+});
+
 test.run();
