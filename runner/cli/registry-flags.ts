@@ -1,5 +1,6 @@
 /** The flags by which every verb that talks to a registry is told how. */
 
+import { existsSync } from "node:fs";
 import { resolve } from "node:path";
 import type { ConnectionOptions } from "../registry/options.ts";
 import { boolean, duration, type Flags, type FlagValues, number, string, value } from "./flags.ts";
@@ -55,12 +56,22 @@ interface Given {
   given: { has(flag: "tlsVerify"): boolean };
 }
 
+/** A file of credentials that is to be read, not written, has to be there: a name that is mistyped would mean nobody. */
+function existing(path: string): string {
+  if (existsSync(path)) return path;
+  throw new UsageError(`Cannot use --authfile "${path}": it does not exist`, {
+    hint: '"tsbox login --authfile FILE" makes it',
+    exitCode: 1,
+  });
+}
+
 /** Only what was given: the rest is for files and the environment to say. */
-export function readConnection({ flags, given }: Given, cwd: string): ConnectionOptions {
+export function readConnection({ flags, given }: Given, cwd: string, writes = false): ConnectionOptions {
+  const authfile = flags.authfile === undefined ? undefined : resolve(cwd, flags.authfile);
   return {
     ...(given.has("tlsVerify") && flags.tlsVerify !== undefined && { tlsVerify: flags.tlsVerify }),
     ...(flags.certDir !== undefined && { certDir: resolve(cwd, flags.certDir) }),
-    ...(flags.authfile !== undefined && { authfile: resolve(cwd, flags.authfile) }),
+    ...(authfile !== undefined && { authfile: writes ? authfile : existing(authfile) }),
     ...(flags.creds !== undefined && { credentials: flags.creds }),
     ...(flags.retry !== undefined && { retries: flags.retry }),
     ...(flags.retryDelay !== undefined && { retryDelay: flags.retryDelay }),

@@ -37,7 +37,7 @@ export default defineVerb({
       throw new UsageError("Cannot use --password-stdin without --username");
     const { loggedInAs, login } = await import("../../engine/login.ts");
     const where = {
-      connection: readConnection(parsed, context.cwd),
+      connection: readConnection(parsed, context.cwd, true),
       ...(flags.compatAuthFile !== undefined && { compatAuthfile: resolve(context.cwd, flags.compatAuthFile) }),
     };
     if (flags.getLogin) {

@@ -25,7 +25,7 @@ export default defineVerb({
     if (flags.all && words.length > 0) throw new UsageError("Cannot use --all with a registry", { exitCode: 1 });
     const { logout, logoutAll } = await import("../../engine/login.ts");
     const where = {
-      connection: readConnection({ flags, given: new Set<string>() }, context.cwd),
+      connection: readConnection({ flags, given: new Set<string>() }, context.cwd, true),
       ...(flags.compatAuthFile !== undefined && { compatAuthfile: resolve(context.cwd, flags.compatAuthFile) }),
     };
     if (flags.all) {

@@ -163,6 +163,8 @@ test("run passes on what was said of the registry, and only that", () => {
   const connection = (...flags: string[]) => read(...flags, "img").options.connection;
   assert.is(connection(), undefined);
   assert.equal(connection("--tls-verify"), { tlsVerify: true });
+  assert.throws(() => connection("--authfile", "a"), /it does not exist/);
+  writeFileSync(join(folder, "a"), "{}");
   assert.equal(
     connection("--tls-verify=false", "--authfile", "a", "--cert-dir", "/c", "--retry", "0", "--retry-delay", "2s"),
     {
