@@ -67,7 +67,9 @@ able("behind htpasswd: refused, logged in, pushed, pulled, logged out, refused",
 able("a wrong password is refused, not stored, and shown to nobody", async () => {
   await using box = workspace();
   await using registry = await startRegistry({ auth: "htpasswd" });
-  const wrong = await box.run(["login", "-u", USER, "--password-stdin", registry.host], { input: "not-the-word" });
+  const wrong = await box.run(["--debug", "login", "-u", USER, "--password-stdin", registry.host], {
+    input: "not-the-word",
+  });
   assert.is(wrong.code, 1);
   assert.match(wrong.stderr, /does not accept the name and password/);
   assert.not.match(wrong.stderr + wrong.stdout, "not-the-word");
@@ -98,9 +100,11 @@ able("a file of one's own, one in docker's form, and what else stands in them", 
   assert.not(existsSync(authFile(box)));
   ok(await box.tsbox("logout", registry.host));
   assert.equal(JSON.parse(readFileSync(dockerFile(box), "utf8")), before);
-  const log = { REGISTRY_AUTH_FILE: own };
-  assert.is(ok(await box.run(["login", "--get-login", registry.host], { env: log })), USER);
-  assert.match(ok(await box.run(["logout", "--all"], { env: log })), own);
+  const named = { REGISTRY_AUTH_FILE: own };
+  assert.is(ok(await box.run(["login", "--get-login", registry.host], { env: named })), USER);
+  const given = { DOCKER_AUTH_CONFIG: readFileSync(own, "utf8") };
+  assert.is(ok(await box.run(["login", "--get-login", registry.host], { env: given })), USER);
+  assert.match(ok(await box.run(["logout", "--all"], { env: named })), own);
   assert.equal(JSON.parse(readFileSync(own, "utf8")), { auths: {} });
 });
 

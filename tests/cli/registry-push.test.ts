@@ -5,6 +5,7 @@ import { test } from "uvu";
 import * as assert from "uvu/assert";
 import { busyboxArchive } from "../support/images.ts";
 import { need } from "../support/need.ts";
+import { startCutter } from "../support/proxy.ts";
 import { startRegistry } from "../support/registry.ts";
 import { leftovers } from "../support/store.ts";
 import { type Result, type Workspace, workspace } from "../support/tsbox.ts";
@@ -76,6 +77,15 @@ able("what the registry has is not sent: not to the same repository, and another
   assert.match(await push("one:2"), /already here|exists/);
   assert.match(await push("two:1"), /mounted from another repository/);
   assert.is(await served(box, `${registry.host}/two:1`), await digestOf(box, image.reference));
+});
+
+able("connections that break on the way to a real registry", async () => {
+  await using box = workspace();
+  await using registry = await startRegistry();
+  await using cutter = await startCutter(registry.host, 3, 400_000);
+  ok(await box.tsbox("load", "-q", "-i", image.path));
+  ok(await box.tsbox("push", "-q", "--retry-delay", "100ms", image.reference, `${cutter.host}/app:1`));
+  assert.is(await served(box, `${registry.host}/app:1`), await digestOf(box, image.reference));
 });
 
 able("another form on the way: Docker's manifest, OCI's, layers compressed; the image's id stays", async () => {

@@ -1,5 +1,5 @@
 import { request as ask, createServer } from "node:http";
-import { type AddressInfo, connect } from "node:net";
+import { type AddressInfo, connect, createServer as createTcp, type Socket } from "node:net";
 
 /** An HTTP proxy for one made-up host, which it takes to be this machine. */
 export interface Proxy extends AsyncDisposable {
@@ -56,6 +56,48 @@ export async function startProxy(name: string, credentials?: string): Promise<Pr
     requests,
     async [Symbol.asyncDispose]() {
       server.closeAllConnections();
+      await new Promise((resolve) => server.close(resolve));
+    },
+  };
+}
+
+/** Stands before a server of this machine, and breaks so many connections, each after it has passed on so many bytes. */
+export async function startCutter(
+  target: string,
+  times: number,
+  bytes: number,
+): Promise<AsyncDisposable & { host: string }> {
+  let left = times;
+  const open = new Set<Socket>();
+  const server = createTcp((client) => {
+    const onward = connect(Number(target.split(":")[1]), "127.0.0.1");
+    for (const socket of [client, onward]) {
+      open.add(socket);
+      socket.on("error", () => {});
+      socket.on("close", () => {
+        open.delete(socket);
+        client.destroy();
+        onward.destroy();
+      });
+    }
+    let passed = 0;
+    client.on("data", (chunk: Buffer) => {
+      passed += chunk.length;
+      if (left > 0 && passed > bytes) {
+        left--;
+        client.destroy();
+      } else if (!onward.write(chunk)) {
+        client.pause();
+        onward.once("drain", () => client.resume());
+      }
+    });
+    onward.pipe(client);
+  });
+  await new Promise<void>((resolve) => server.listen(0, "127.0.0.1", resolve));
+  return {
+    host: `127.0.0.1:${(server.address() as AddressInfo).port}`,
+    async [Symbol.asyncDispose]() {
+      for (const socket of open) socket.destroy();
       await new Promise((resolve) => server.close(resolve));
     },
   };
