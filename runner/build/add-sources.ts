@@ -58,7 +58,7 @@ export async function collectAdd(
 /** A file of the context as an archive, if it is one: ADD takes it apart. */
 export async function archiveSource(tree: SourceTree, found: Found): Promise<CopySource | undefined> {
   const [entry] = await collect(tree, found, []);
-  if (!entry?.content || entry.record.size < 512) return undefined;
+  if (!entry?.content) return undefined;
   const open = async function* () {
     yield* (entry.content as NonNullable<typeof entry.content>)();
   };

@@ -1,4 +1,4 @@
-import { writeFileSync } from "node:fs";
+import { mkdirSync, writeFileSync } from "node:fs";
 import { join } from "node:path";
 import { writeFileAtomic } from "../base/atomic-write.ts";
 import { TsboxError, visible } from "../base/error.ts";
@@ -353,7 +353,6 @@ class Build {
     });
     if (!isContext || !context.ignore.any) return { lowers: [tree.root], key };
     const folder = join(scratchFolder(world), "context");
-    const { mkdirSync } = await import("node:fs");
     mkdirSync(folder, { mode: 0o755 });
     const outgoing = entries.map(({ record, content }) => {
       const bytes = content?.();

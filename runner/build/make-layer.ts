@@ -27,6 +27,8 @@ export async function makeLayer(
   identity: Identity,
   parent: ParentTree,
   entries: Iterable<OutgoingEntry> | AsyncIterable<OutgoingEntry>,
+  /** Seconds since 1970: no time in the layer is later. */
+  sourceDateEpoch = Number.POSITIVE_INFINITY,
 ): Promise<BuiltLayer> {
   const layout = storeLayout(engine.root);
   const channel = new Channel<Buffer>(4);
@@ -34,7 +36,7 @@ export async function makeLayer(
   blob.catch(() => {}); // told below
   async function* tar(): AsyncGenerator<Buffer> {
     try {
-      for await (const piece of inPieces(writeArchive(entries))) {
+      for await (const piece of inPieces(writeArchive(clamped(entries, sourceDateEpoch)))) {
         await channel.push(piece);
         yield piece;
       }
@@ -58,6 +60,13 @@ export async function makeLayer(
   const chainID = chainOn(parent.chainID, diffID);
   const tarSize = layerMeta(layout, identity.key, chainID).size;
   return { diffID, digest, size, mediaType: OCI_LAYER_GZIP, tarSize, chainID };
+}
+
+async function* clamped(entries: Iterable<OutgoingEntry> | AsyncIterable<OutgoingEntry>, epoch: number) {
+  for await (const entry of entries) {
+    const late = entry.record.mtimeSeconds >= epoch;
+    yield late ? { ...entry, record: { ...entry.record, mtimeSeconds: epoch, mtimeNanoseconds: 0 } } : entry;
+  }
 }
 
 export function chainOn(parent: Digest | undefined, diffID: Digest): Digest {

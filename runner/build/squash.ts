@@ -35,7 +35,7 @@ export async function squash(world: BuildWorld, state: StageState, baseLayers: n
       }
     }
   }
-  const layer = await makeLayer(engine, identity, parent, entries());
+  const layer = await makeLayer(engine, identity, parent, entries(), world.options.sourceDateEpoch);
   let left = base.length;
   const history = state.history.map((entry) => {
     if (entry.empty_layer) return entry;

@@ -1,3 +1,4 @@
+import { chmodSync, writeFileSync } from "node:fs";
 import { TsboxError, visible } from "../base/error.ts";
 import { containerUser } from "../engine/container-user.ts";
 import type { Engine } from "../engine/engine.ts";
@@ -8,6 +9,7 @@ import { hasBlob } from "../store/blobs.ts";
 import { type BuiltLayer, type KeyParts, type StepCache, type StepResult, stepKey } from "../store/build-cache.ts";
 import { hasLayer } from "../store/layer-store.ts";
 import { storeLayout } from "../store/layout.ts";
+import { stagingFolder } from "../store/staging.ts";
 import { collectAdd } from "./add-sources.ts";
 import { changeConfig, commandWords, DEFAULT_SHELL, isConfigInstruction, workdirOf } from "./config.ts";
 import { OutsideContext } from "./context/local-tree.ts";
@@ -192,9 +194,15 @@ export class StageBuilder {
   }
 
   /** Makes a step's layer, or finds it. The layers of the store may have gone: then it is made anew. */
-  async #layerStep(parts: KeyParts, createdBy: string, make: () => Promise<BuiltLayer | undefined>): Promise<boolean> {
-    const { cache, engine, identity } = this.#world;
-    const key = stepKey({ ...parts, parent: this.#state.chainID ?? "scratch" });
+  async #layerStep(own: KeyParts, createdBy: string, make: () => Promise<BuiltLayer | undefined>): Promise<boolean> {
+    const { cache, engine, identity, options } = this.#world;
+    const parts: KeyParts = {
+      ...own,
+      parent: this.#state.chainID ?? "scratch",
+      // times are part of what a step makes only where they are asked for
+      ...(options.sourceDateEpoch !== undefined && { epoch: String(options.sourceDateEpoch) }),
+    };
+    const key = stepKey(parts);
     let found = this.#useCache ? cache.get(key) : undefined;
     if (found?.layer) {
       const layout = storeLayout(engine.root);
@@ -204,7 +212,7 @@ export class StageBuilder {
         found = undefined;
       }
     }
-    this.#why(key, { ...parts, parent: this.#state.chainID ?? "scratch" }, found);
+    this.#why(key, parts, found);
     let result = found;
     if (!result) {
       const layer = await make();
@@ -233,7 +241,7 @@ export class StageBuilder {
 
   async #workdir(path: string, one: Extract<StageInstruction, { kind: "WORKDIR" }>): Promise<boolean> {
     if (path === "") throw new DockerfileError(this.#source, one.word.span, "the working directory's name is empty");
-    const { engine, identity, time } = this.#world;
+    const { engine, identity, options, time } = this.#world;
     const workdir = workdirOf(this.#state.config, path);
     this.#state.config = { ...this.#state.config, WorkingDir: workdir };
     const user = this.#state.config.User ?? "";
@@ -251,7 +259,7 @@ export class StageBuilder {
           at = at === "" ? part : `${at}/${part}`;
           return { record: directoryRecord(at, { uid, gid, mtimeSeconds: time }) };
         });
-        return makeLayer(engine, identity, this.#state, records);
+        return makeLayer(engine, identity, this.#state, records, options.sourceDateEpoch);
       },
     );
   }
@@ -298,7 +306,6 @@ export class StageBuilder {
     };
     const count = declared.length > 0 ? `|${declared.length} ${declared.join(" ")} ` : "";
     return this.#layerStep(parts, `RUN ${count}${argv.join(" ")}`, async () => {
-      const { stagingFolder } = await import("../store/staging.ts");
       const staged = stagingFolder(storeLayout(engine.root));
       trash.add(staged.path, staged.release);
       const prepared = await prepareMounts(
@@ -371,7 +378,6 @@ export class StageBuilder {
     if (!first || !heredocWord(one.command.words[0] ?? "")) return undefined;
     const content = heredocContent(first);
     if (!content.startsWith("#!")) return undefined;
-    const { chmodSync, writeFileSync } = await import("node:fs");
     const source = `${folder}/script`;
     writeFileSync(source, content);
     chmodSync(source, 0o755);
@@ -400,7 +406,7 @@ export class StageBuilder {
   }
 
   async #copy(one: CopyInstruction): Promise<boolean> {
-    const { engine, identity, cache } = this.#world;
+    const { engine, identity, cache, options } = this.#world;
     const { lookup } = this.#variables;
     const words = one.sources.filter((text) => one.heredocs.length === 0 || !heredocWord(text.text));
     const sources = words.map((text) => ({ text, value: this.#expander.word(text, lookup) }));
@@ -463,7 +469,7 @@ export class StageBuilder {
     return this.#layerStep(parts, [one.kind, ...flags, shown].join(" "), async () => {
       if (!gathered) await gather();
       const layer = new CopyLayer(new LayeredTree(this.#state.lowers), request);
-      return makeLayer(engine, identity, this.#state, layer.entries());
+      return makeLayer(engine, identity, this.#state, layer.entries(), options.sourceDateEpoch);
     });
   }
 

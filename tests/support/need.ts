@@ -38,6 +38,7 @@ const PROGRAMS = [
   "chromium",
   "docker-registry",
   "getfattr",
+  "git",
   "mmdebstrap",
   "npm",
   "openssl",

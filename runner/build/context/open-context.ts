@@ -1,5 +1,5 @@
 import { createHash } from "node:crypto";
-import { existsSync, readFileSync, statSync } from "node:fs";
+import { createReadStream, existsSync, mkdirSync, readFileSync, statSync } from "node:fs";
 import { dirname, join, relative } from "node:path";
 import { TsboxError, visible } from "../../base/error.ts";
 import { RecordKind } from "../../layers/abi.ts";
@@ -49,7 +49,6 @@ export async function openContext(world: World, stdin: AsyncIterable<Uint8Array>
       break;
     case "url": {
       const file = await putFile(world, context.url, context.url);
-      const { createReadStream } = await import("node:fs");
       const open = () => createReadStream(file.path, { highWaterMark: 1 << 20 });
       ({ folder, given } = await archiveOrDockerfile(world, open(), given));
       break;
@@ -133,7 +132,6 @@ async function archiveOrDockerfile(
   source: AsyncIterable<Uint8Array>,
   given: string | undefined,
 ): Promise<{ folder: string; given: string | undefined }> {
-  const { mkdirSync } = await import("node:fs");
   const folder = join(scratchFolder(world), "context");
   mkdirSync(folder, { mode: 0o711 });
   const iterator = source[Symbol.asyncIterator]();

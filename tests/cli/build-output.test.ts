@@ -1,0 +1,151 @@
+import { existsSync, lstatSync, readFileSync } from "node:fs";
+import { join } from "node:path";
+import { test } from "uvu";
+import * as assert from "uvu/assert";
+import { need } from "../support/need.ts";
+import { buildWorkspace } from "./support/build.ts";
+
+const onKernel = need("user-namespace", test);
+const FILES =
+  "FROM base AS b\nRUN mkdir /o && echo x > /o/f && chown 9:9 /o/f && ln -s f /o/l\nFROM scratch\nCOPY --from=b /o /\n";
+
+onKernel("files of a stage go to a folder or a tar, and no image is left", async () => {
+  await using box = buildWorkspace();
+  const out = join(box.dir, "out");
+  const { code, stderr } = await box.run(["build", "-o", out, "-f", "-", box.context], { input: FILES });
+  assert.is(code, 0, stderr);
+  assert.is(readFileSync(join(out, "f"), "utf8"), "x\n");
+  assert.is(lstatSync(join(out, "f")).uid, process.getuid?.());
+  assert.ok(lstatSync(join(out, "l")).isSymbolicLink());
+  const tar = join(box.dir, "o.tar");
+  await box.run(["build", "-o", `type=tar,dest=${tar}`, "-f", "-", box.context], { input: FILES });
+  const listed = await box.program("tar", ["-tvf", tar]);
+  assert.match(listed.stdout, /9\/9 .* f\n/);
+  const images = await box.tsbox("images", "--format", "{{.Repository}}");
+  assert.is(images.stdout, "base\n");
+});
+
+onKernel("archives that others load", async () => {
+  await using box = buildWorkspace();
+  for (const type of ["oci", "docker"]) {
+    const path = join(box.dir, `${type}.tar`);
+    const { code, stderr } = await box.run(
+      ["build", "-t", "a:1", "-o", `type=${type},dest=${path}`, "-f", "-", box.context],
+      {
+        input: FILES,
+      },
+    );
+    assert.is(code, 0, stderr);
+    const loaded = await box.tsbox("load", "-i", path);
+    assert.match(loaded.stdout, /a:1/);
+  }
+});
+
+onKernel("several names, a label, an id and metadata in files, quiet", async () => {
+  await using box = buildWorkspace();
+  const [iid, metadata] = [join(box.dir, "iid"), join(box.dir, "meta.json")];
+  const result = await box.build("FROM base\nENV A=1\n", [
+    "-q",
+    "-t",
+    "two:2",
+    "--label",
+    "l=1",
+    "--iidfile",
+    iid,
+    "--metadata-file",
+    metadata,
+  ]);
+  assert.is(result.stderr, "");
+  assert.is(readFileSync(iid, "utf8"), result.stdout.trim());
+  assert.is(JSON.parse(readFileSync(metadata, "utf8"))["containerimage.config.digest"], result.stdout.trim());
+  assert.equal((await box.inspect()).config.Labels?.l, "1");
+  assert.is((await box.tsbox("run", "--rm", "two:2", "sh", "-c", "echo $A")).stdout, "1\n");
+});
+
+onKernel("--squash leaves one layer on the base, with the same files", async () => {
+  await using box = buildWorkspace();
+  const text =
+    "FROM base\nRUN mkdir /d && echo a > /d/a && echo b > /d/b\nRUN rm /d/a && echo c > /d/c\nRUN rm -r /d && mkdir /d && echo e > /d/e && rm -r /root\n";
+  await box.build(text);
+  const plain = await box.inspect();
+  const { code, stderr } = await box.build(text, ["--squash"]);
+  assert.is(code, 0, stderr);
+  const squashed = await box.inspect();
+  assert.is(squashed.layers.length, plain.layers.length - 2);
+  assert.is(squashed.history.filter((entry) => !entry.empty_layer).length, squashed.layers.length);
+  assert.is(await box.inside("sh", "-c", "ls /d; ls -d /root"), "1: e\nls: /root: No such file or directory\n");
+});
+
+onKernel("with --source-date-epoch two stores make the same image", async () => {
+  const ids: string[] = [];
+  for (let n = 0; n < 2; n++) {
+    await using box = buildWorkspace();
+    box.files({ a: "a" });
+    const result = await box.build("FROM base\nWORKDIR /w\nCOPY a /x/a\nRUN echo $RANDOM > /dev/null; echo r > /r\n", [
+      "--source-date-epoch",
+      "1700000000",
+    ]);
+    ids.push(result.stdout);
+  }
+  assert.is(ids[0], ids[1]);
+});
+
+onKernel("progress as JSON lines", async () => {
+  await using box = buildWorkspace();
+  const { stderr } = await box.build("FROM base\nRUN echo hi\n", ["--progress", "json"]);
+  const events = stderr
+    .trim()
+    .split("\n")
+    .map((line) => JSON.parse(line));
+  assert.equal(
+    events.map((event) => event.type),
+    ["step", "output", "done"],
+  );
+});
+
+onKernel("named contexts hide images, and give files", async () => {
+  await using box = buildWorkspace();
+  box.files({ "other/f": "other" });
+  const { code, stderr } = await box.build("FROM alpine\nCOPY --from=more f /f\n", [
+    "--build-context",
+    "alpine=docker-image://base",
+    "--build-context",
+    `more=${join(box.context, "other")}`,
+  ]);
+  assert.is(code, 0, stderr);
+  assert.is(await box.inside("cat", "/f"), "other");
+});
+
+need(["user-namespace", "git"], test)("a git repository as context, and for ADD", async () => {
+  await using box = buildWorkspace();
+  box.files({ "repo/Dockerfile": "FROM base\nCOPY sub/f /f\n", "repo/sub/f": "in git" });
+  const repo = join(box.context, "repo");
+  const git = (...words: string[]) =>
+    box.program("git", ["-C", repo, "-c", "user.name=a", "-c", "user.email=a@b", ...words]);
+  await git("init", "-q", "-b", "main");
+  await git("add", ".");
+  await git("commit", "-qm", "one");
+  await box.program("git", ["clone", "-q", "--bare", repo, join(box.dir, "r.git")]);
+  const url = `file://${join(box.dir, "r.git")}`;
+  const { code, stderr } = await box.tsbox("build", "-t", "img", `${url}#main`);
+  assert.is(code, 0, stderr);
+  assert.is(await box.inside("cat", "/f"), "in git");
+  const added = await box.build(`FROM base\nADD ${url}#main /r\n`);
+  assert.is(added.code, 0, added.stderr);
+  assert.is(await box.inside("sh", "-c", "cat /r/sub/f; ls -a /r | grep -c git"), "1: in git0\n");
+  assert.not(existsSync(join(box.context, ".git")));
+});
+
+onKernel("ADD takes archives apart, COPY does not", async () => {
+  await using box = buildWorkspace();
+  box.files({ "t/d/f": "in the archive" });
+  await box.program("tar", ["-C", join(box.context, "t"), "-czf", join(box.context, "a.tgz"), "d"]);
+  const { code, stderr } = await box.build("FROM base\nADD a.tgz /x\nCOPY a.tgz /y.tgz\nADD --chown=3:4 a.tgz /z/\n");
+  assert.is(code, 0, stderr);
+  assert.is(
+    await box.inside("sh", "-c", "cat /x/d/f; stat -c ' %F' /y.tgz; stat -c %u:%g /z/d/f"),
+    "in the archive regular file\n3:4\n",
+  );
+});
+
+test.run();
