@@ -354,5 +354,5 @@ int op_chown(struct run *run, const struct op *op)
     }
     if (result == 0)
         result = change_owner(top, "", &owners, &st);
-    return result < 0 ? fail(-result, owners.path, "Cannot change the owner") : 0;
+    return result < 0 ? fail(-result, owners.path, "Cannot change the owner of") : 0;
 }

@@ -195,6 +195,10 @@ static int bind_tree(struct run *run, const struct op *op, int cloned, const cha
     if (target < 0)
         return is_optional(op) ? 0 : fail(errno, path, "Cannot find the mount point");
 
+    /* The kernel would say EINVAL, as for many other things. */
+    if (is_directory(tree) != is_directory(target))
+        return fail(is_directory(tree) ? ENOTDIR : EISDIR, path, "Cannot mount");
+
     bool late = false;
     if (wanted && set_attributes(tree, wanted, recursive) < 0) {
         if (errno != ENOSYS)

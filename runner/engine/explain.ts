@@ -14,6 +14,7 @@ interface Rule {
   op?: RegExp;
   errno?: readonly string[];
   message?: RegExp;
+  path?: RegExp;
   /** Replaces the helper's words: action and object. */
   action?: (event: FailedEvent) => string;
   /** Replaces the kernel's words for the errno, where they mislead. */
@@ -97,17 +98,49 @@ const RULES: readonly Rule[] = [
     hint: "-v makes a missing folder, --mount does not; a mount point must be on a root that can be written",
   },
   {
+    code: "NO_MOUNT_SOURCE",
+    op: /^bind-in$/,
+    errno: ["ENOENT", "ENOTDIR", "ELOOP"],
+    action: (event) => `Cannot mount ${quoted(event)}`,
+    reason: "no such path in the volume or image",
+    hint: "a part that is mounted must be there: make it first; its links lead to nothing outside",
+  },
+  {
     code: "MOUNT_KIND",
-    op: /^bind$/,
+    op: /^bind(-in)?$/,
     errno: ["ENOTDIR", "EISDIR"],
+    action: (event) => `Cannot mount on ${quoted(event)}`,
     reason: "one side is a directory and the other a file",
     hint: "mount a directory on a directory, a file on a file",
   },
   {
     code: "MOUNT_REFUSED",
-    op: /^bind$/,
+    op: /^bind(-in)?$/,
     errno: ["EPERM", "EINVAL", "EACCES"],
     hint: "a mount below the source is locked, or you may not read it: try the option bind-nonrecursive of --mount, or another source",
+  },
+  {
+    code: "MOUNT_OWNER",
+    op: /^chown$/,
+    errno: ["EPERM", "EACCES"],
+    reason: "it belongs to somebody else",
+    hint: "the option U gives away what is yours, not what is not",
+  },
+  {
+    code: "ID_NOT_MAPPED",
+    op: /^chown$/,
+    errno: ["EINVAL"],
+    reason: "the container's user has no id on this machine",
+    hint: `get more ids in /etc/subuid and /etc/subgid; ${DOCTOR}`,
+  },
+  {
+    code: "OVERLAY_MOUNTS",
+    op: /^overlay$/,
+    errno: ["EINVAL"],
+    path: /\/mounts\/\d+\/merged$/,
+    action: () => "Cannot mount the overlay that the option O asked for",
+    reason: "other file systems are mounted below the folder",
+    hint: 'name a folder without mounts in it; "findmnt -R FOLDER" lists them',
   },
   {
     code: "OVERLAY_LOOP",
@@ -279,5 +312,6 @@ export function explained(error: unknown): unknown {
 function fits(rule: Rule, event: FailedEvent): boolean {
   if (rule.op !== undefined && !rule.op.test(event.op)) return false;
   if (rule.errno !== undefined && !rule.errno.includes(event.errno)) return false;
+  if (rule.path !== undefined && !rule.path.test(event.path)) return false;
   return rule.message === undefined || rule.message.test(event.message);
 }

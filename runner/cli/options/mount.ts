@@ -130,6 +130,11 @@ function isOn(fields: Fields, key: string): boolean {
 function bind(fields: Fields, target: string, readOnly: boolean, cwd: string): MountRequest {
   const source = fields.get("source");
   if (!source) throw new UsageError('"source" is missing');
+  if (/^~(\/|$)/.test(source)) {
+    throw new UsageError(`"${source}" begins with "~", which no shell has replaced here`, {
+      hint: `write "$HOME${source.slice(1)}", or "./${source}" for a folder of that name`,
+    });
+  }
   const propagation = fields.get("bind-propagation");
   if (propagation !== undefined && !isPropagation(propagation)) {
     throw new UsageError(`unknown propagation "${propagation}"`);
@@ -188,7 +193,7 @@ function tmpfs(fields: Fields, target: string, readOnly: boolean): MountRequest 
   const options: string[] = [];
   const size = fields.get("tmpfs-size");
   const mode = fields.get("tmpfs-mode");
-  if (size !== undefined) options.push(`size=${parseBytes(size)}`);
+  if (size !== undefined) options.push(`size=${/^\d+%$/.test(size) ? size : parseBytes(size)}`);
   if (mode !== undefined) {
     if (!/^[0-7]{1,5}$/.test(mode)) throw new UsageError(`"tmpfs-mode" is octal, got "${mode}"`);
     options.push(`mode=${mode}`);
