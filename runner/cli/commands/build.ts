@@ -1,6 +1,7 @@
 import { resolve } from "node:path";
 import type { BuildOptions } from "../../build/options.ts";
 import { boolean, choice, list, number, string, value } from "../flags.ts";
+import { LOCK_FLAGS, readLockOptions } from "../lock-flags.ts";
 import {
   parseAddHost,
   parseBuildArgs,
@@ -36,6 +37,7 @@ export default defineVerb({
       help: "platform of the image (default: this machine's)",
     }),
     pull: boolean({ help: "ask the registries for newer base images" }),
+    ...LOCK_FLAGS,
     noCache: boolean({ group: "Cache", help: "run every step anew" }),
     noCacheFilter: list({ group: "Cache", placeholder: "STAGE", help: "run the steps of this stage anew" }),
     explain: boolean({ group: "Cache", help: "say for each step why it was not in the cache" }),
@@ -87,7 +89,11 @@ export default defineVerb({
     ["tsbox build -t app --network host --explain .", "with the host's network, saying why steps run"],
     ["tsbox build -o out --target binary .", "the files of a stage, into a folder"],
   ],
-  async act({ flags, words: [word = "."] }, context) {
+  async act(parsed, context) {
+    const {
+      flags,
+      words: [word = "."],
+    } = parsed;
     const { cwd, env, signal } = context;
     const place = parseContext(word, cwd);
     if ((place.kind === "stdin" || flags.file === "-") && context.stdinIsTerminal) {
@@ -130,7 +136,7 @@ export default defineVerb({
     const { build, writeResultFiles } = await import("../../build/build.ts");
     const { showBuild } = await import("../build-progress.ts");
     const show = showBuild(context.stderr, flags.quiet ? "quiet" : (flags.progress ?? "auto"));
-    const result = await build(engineOf(context), options, show, process.stdin);
+    const result = await build(engineOf(context, readLockOptions(parsed)), options, show, process.stdin);
     writeResultFiles(options, result);
     if (!flags.quiet && flags.progress !== "json")
       for (const name of result.names) context.stderr.write(`named ${name}\n`);

@@ -19,9 +19,12 @@ const UTF8 =
   // biome-ignore lint/suspicious/noControlCharactersInRegex: every byte has its place
   /[\x00-\x7f]+|[\xc2-\xdf][\x80-\xbf]|\xe0[\xa0-\xbf][\x80-\xbf]|[\xe1-\xec\xee\xef][\x80-\xbf]{2}|\xed[\x80-\x9f][\x80-\xbf]|\xf0[\x90-\xbf][\x80-\xbf]{2}|[\xf1-\xf3][\x80-\xbf]{3}|\xf4[\x80-\x8f][\x80-\xbf]{2}|([\x80-\xff])/g;
 
+/** Most names: nothing in them needs care. */
+const PLAIN = /^[\x20-\x7e]*$/;
+
 /** UTF-8 as text; bytes that are none as `\xNN`, and control characters made visible. */
 export function pathText(path: BytePath): string {
-  if (/^[\x20-\x7e]*$/.test(path)) return path;
+  if (PLAIN.test(path)) return path;
   const text = path.replace(UTF8, (found, stray?: string) =>
     stray === undefined ? Buffer.from(found, "latin1").toString("utf8") : `\\x${stray.charCodeAt(0).toString(16)}`,
   );
@@ -30,6 +33,7 @@ export function pathText(path: BytePath): string {
 
 /** For programs, where the text alone would not give the bytes back. */
 export function pathBase64(path: BytePath): string | undefined {
+  if (PLAIN.test(path)) return undefined;
   const bytes = Buffer.from(path, "latin1");
   return Buffer.from(pathText(path)).equals(bytes) ? undefined : bytes.toString("base64");
 }

@@ -31,12 +31,17 @@ export function layerItems(
   const items = new Map<string, { change: ReportChange; state: State }>();
   for (const { changes } of below ? layers.slice(0, index) : []) {
     for (const change of changes) {
-      if (change.change === "removed") items.delete(change.path);
-      else items.set(change.path, { change, state: "below" });
+      if (change.change === "removed") items.delete(keyOf(change));
+      else items.set(keyOf(change), { change, state: "below" });
     }
   }
-  for (const change of layers[index]?.changes ?? []) items.set(change.path, { change, state: change.change });
+  for (const change of layers[index]?.changes ?? []) items.set(keyOf(change), { change, state: change.change });
   return items;
+}
+
+/** Two names may read the same, as a byte and its `\\xNN`: neither may hide the other. */
+function keyOf({ path, pathBase64 }: ReportChange): string {
+  return `${path}\0${pathBase64 ?? ""}`;
 }
 
 export function buildTree(items: Map<string, { change: ReportChange; state: State }>, options: TreeOptions): TreeNode {
@@ -52,9 +57,14 @@ export function buildTree(items: Map<string, { change: ReportChange; state: Stat
     reach(cut < 0 ? "" : path.slice(0, cut)).children.push(node);
     return node;
   };
-  for (const [path, { change, state }] of items) {
+  for (const { change, state } of items.values()) {
+    const { path } = change;
     if (!options.shown.has(state) || !`/${path}`.toLowerCase().includes(wanted)) continue;
-    const node = reach(path);
+    let node = reach(path);
+    if (node.change) {
+      node = { ...node, children: [] };
+      reach(path.slice(0, Math.max(0, path.lastIndexOf("/")))).children.push(node);
+    }
     node.change = change;
     node.state = state;
   }
