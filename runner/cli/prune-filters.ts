@@ -25,6 +25,16 @@ export function pruneFilter(
     });
 }
 
+export function onlyUntil(words: readonly string[]): boolean {
+  return [...parseFilters(words, PRUNE_FILTERS).keys()].every((key) => key === "until");
+}
+
+/** The latest moment that `until` gives, for what is neither made nor labelled. */
+export function untilOption(words: readonly string[], now: number): { before?: number } {
+  const texts = parseFilters(words, PRUNE_FILTERS).get("until") ?? [];
+  return texts.length === 0 ? {} : { before: Math.max(...texts.map((text) => parseMoment(text, now))) };
+}
+
 /** What docker adds to its question. */
 export function filterNotice(words: readonly string[]): string {
   if (words.length === 0) return "";

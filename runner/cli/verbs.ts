@@ -88,6 +88,7 @@ export const VERBS: Record<string, VerbEntry> = {
 /** Verbs that have no word of their own: the second one of a group (GROUPS leads to them), or not for people. */
 const HIDDEN: Record<string, VerbEntry> = {
   explain: { summary: "", load: () => import("./commands/explain.ts") },
+  "builder prune": { summary: "", load: () => import("./commands/builder-prune.ts") },
   measure: { summary: "", load: () => import("./commands/measure.ts") },
   "image tree": { summary: "", load: () => import("./commands/image-tree.ts") },
   "image prune": { summary: "", load: () => import("./commands/image-prune.ts") },
@@ -133,6 +134,7 @@ const GROUPS: Record<string, Record<string, readonly string[]>> = {
     inspect: ["inspect", "--type=image"],
   },
   system: { ...same("info", "events"), ...group("system", "df", "prune", "check", "reset") },
+  builder: { ...same("build"), ...group("builder", "prune") },
   volume: {
     ...group("volume", "create", "ls", "inspect", "exists", "export", "import", "rm", "prune"),
     list: ["volume ls"],

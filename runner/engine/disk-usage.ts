@@ -2,7 +2,9 @@ import { readdirSync, statSync } from "node:fs";
 import { dirname, join } from "node:path";
 import { chainIDs } from "../oci/chain.ts";
 import type { Digest } from "../oci/types.ts";
+import { buildCacheFolder, StepCache } from "../store/build-cache.ts";
 import { type StoreLayout, storeLayout } from "../store/layout.ts";
+import { kept } from "../store/reachable.ts";
 import type { Engine } from "./engine.ts";
 import { imageNames, layerSizes } from "./images.ts";
 import { layerSize } from "./layer-size.ts";
@@ -34,7 +36,7 @@ export interface DiskUsage {
   images: ImageUsage[];
   containers: { container: ListedContainer; size: number; volumes: number }[];
   volumes: { volume: ListedVolume; size: number }[];
-  totals: { images: Total; containers: Total; volumes: Total };
+  totals: { images: Total; containers: Total; volumes: Total; buildCache: Total };
 }
 
 /** What the store takes on the disk, and why. */
@@ -50,7 +52,15 @@ export async function diskUsage(engine: Engine): Promise<DiskUsage> {
   const usedBy = (id: Digest) => containers.filter(({ record }) => record.imageID === id).length;
   const sum = (numbers: number[]) => numbers.reduce((all, one) => all + one, 0);
   const used = images.filter(({ id }) => usedBy(id) > 0);
-  const onDisk = blobsAndLayers(storeLayout(engine.root));
+  const layout = storeLayout(engine.root);
+  const onDisk = blobsAndLayers(layout);
+  const bytesOf = (digests: Iterable<Digest>) => sum([...digests].map((digest) => onDisk.get(digest) ?? 0));
+  const needed = new Set(needs(images));
+  // what a build left and an image has as well is the image's
+  const cached = new Set(kept(layout).flatMap((digest) => [digest, layerKey(digest)]));
+  const cacheOnly = bytesOf([...cached].filter((digest) => !needed.has(digest)));
+  const imageBytes = bytesOf(onDisk.keys()) - cacheOnly;
+  const cache = await buildCacheUsage(engine, needed);
   return {
     images: imageUsage(engine, images, usedBy),
     containers: containers.map((container, i) => ({
@@ -63,8 +73,8 @@ export async function diskUsage(engine: Engine): Promise<DiskUsage> {
       images: {
         count: images.length,
         active: used.length,
-        size: sum([...onDisk.values()]),
-        reclaimable: sum([...onDisk.values()]) - sum(needs(used).map((digest) => onDisk.get(digest) ?? 0)),
+        size: imageBytes,
+        reclaimable: imageBytes - bytesOf(needs(used)),
       },
       containers: {
         count: containers.length,
@@ -78,8 +88,25 @@ export async function diskUsage(engine: Engine): Promise<DiskUsage> {
         size: sum(volumeSizes),
         reclaimable: sum(volumeSizes.filter((_, i) => volumeList[i]?.users.length === 0)),
       },
+      buildCache: {
+        count: cache.count,
+        active: cache.active,
+        size: cacheOnly + cache.mounts,
+        reclaimable: cacheOnly + cache.mounts,
+      },
     },
   };
+}
+
+/** Steps of builds, those whose layer is an image's, and the bytes of what RUN steps cached. */
+async function buildCacheUsage(
+  engine: Engine,
+  needed: ReadonlySet<Digest>,
+): Promise<{ count: number; active: number; mounts: number }> {
+  const steps = new StepCache(engine.root).steps();
+  const [mounts = 0] = await treeSizes(engine, [join(buildCacheFolder(engine.root), "mounts")]);
+  const active = steps.filter(({ result }) => result.layer && needed.has(result.layer.digest)).length;
+  return { count: steps.length, active, mounts };
 }
 
 /** Whether a prune leaves it: it runs, or may go on. */

@@ -1,3 +1,8 @@
+import { existsSync } from "node:fs";
+import { join } from "node:path";
+import { buildCacheFolder, StepCache } from "../store/build-cache.ts";
+import { storeLayout } from "../store/layout.ts";
+import { claimStore, noteRemoved } from "../store/lease.ts";
 import { containerSizes, isActive } from "./disk-usage.ts";
 import type { Engine } from "./engine.ts";
 import { collectGarbage } from "./gc.ts";
@@ -5,6 +10,8 @@ import { images, type ListedImage } from "./images.ts";
 import { type ListedContainer, list } from "./list.ts";
 import { remove } from "./remove.ts";
 import { removeImage } from "./remove-image.ts";
+import { removeTrees } from "./remove-trees.ts";
+import { storedImages } from "./stored-image.ts";
 import { sweep } from "./sweep.ts";
 import { treeSizes } from "./tree-size.ts";
 import { type ListedVolume, removeUnused, volumes } from "./volumes.ts";
@@ -94,4 +101,45 @@ export async function pruneVolumes(
   );
   const bytes = chosen.reduce((sum, { name }, i) => sum + (removed.includes(name) ? (sizes[i] ?? 0) : 0), 0);
   return { removed, bytes };
+}
+
+export interface PruneBuildCache {
+  /** Every step, and what RUN steps cached; otherwise steps whose layer no image has. */
+  all: boolean;
+  /** Only steps that were not used since (milliseconds since 1970). */
+  before?: number;
+}
+
+/** Forgets steps of builds. Their layers go with the sweep that follows: pruneImages(), or the next one. */
+export async function pruneBuildCache(engine: Engine, { all, before }: PruneBuildCache): Promise<Pruned> {
+  const layout = storeLayout(engine.root);
+  const cache = new StepCache(engine.root);
+  const steps = cache.steps();
+  const mounts = join(buildCacheFolder(engine.root), "mounts");
+  const result: Pruned = { removed: [], bytes: 0 };
+  if (steps.length === 0 && !existsSync(mounts)) return result;
+  // a build holds a lease from its first step to its last
+  const release = claimStore(layout);
+  if (!release) {
+    engine.warn("another tsbox is adding to the store: the build cache stays");
+    return result;
+  }
+  try {
+    const needed = new Set(storedImages(engine).flatMap(({ manifest }) => manifest.layers.map(({ digest }) => digest)));
+    for (const { key, result: made, used } of steps) {
+      if (before !== undefined && used.getTime() >= before) continue;
+      const dangling = made.layer !== undefined && !needed.has(made.layer.digest);
+      if (!all && !dangling) continue;
+      cache.forget(key);
+      result.removed.push(key);
+      if (made.layer && dangling) noteRemoved(layout, [made.layer.digest, made.layer.chainID]);
+    }
+    if (all && before === undefined && existsSync(mounts)) {
+      [result.bytes = 0] = await treeSizes(engine, [mounts]);
+      await removeTrees(engine, [mounts], engine.identity());
+    }
+  } finally {
+    release();
+  }
+  return result;
 }

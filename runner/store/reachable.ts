@@ -53,7 +53,8 @@ function follow(layout: StoreLayout, entry: Descriptor, found: Reachable): void 
   for (const chainID of chainIDs(rootfs.diff_ids)) found.layers.add(chainID);
 }
 
-function kept(layout: StoreLayout): Digest[] {
+/** Digests of what is kept without an image. */
+export function kept(layout: StoreLayout): Digest[] {
   const folder = join(layout.root, "keep");
   let names: string[];
   try {

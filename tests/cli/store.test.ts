@@ -70,6 +70,7 @@ able(
         ["Images", "2", "1"],
         ["Containers", "1", "0"],
         ["Local Volumes", "1", "0"],
+        ["Build Cache", "0", "0"],
       ],
     );
     assert.ok(rows[1].RawSize >= 100_000, "the closed folder is counted");
@@ -108,6 +109,27 @@ able("a prune asks, and removes what is not in use only", async () => {
   ok(await box.tsbox("image", "prune", "-af"));
   assert.is(ok(await box.tsbox("images", "--format", "{{.Repository}}:{{.Tag}}")), busybox.reference);
   assert.is(ok(await box.tsbox("exec", "running", "echo", "still here")), "still here");
+  assert.equal(orphans(rootOf(box)), []);
+});
+
+able("the build cache is counted, and goes by a prune of its own", async () => {
+  await using box = workspace();
+  ok(await box.tsbox("load", "-q", "-i", busybox.path));
+  const context = join(box.dir, "context");
+  mkdirSync(context);
+  writeFileSync(join(context, "Dockerfile"), `FROM ${busybox.reference}\nRUN echo made > /made\n`);
+  ok(await box.tsbox("build", "-q", "-t", "built:1", context));
+  ok(await box.tsbox("rmi", "built:1"));
+  const row = async () => {
+    const text = ok(await box.tsbox("system", "df", "--format", "{{.Type}} {{.TotalCount}} {{.Size}}"));
+    return text.split("\n").find((line) => line.startsWith("Build Cache"));
+  };
+  assert.match((await row()) ?? "", /^Build Cache 1 [^0]/);
+  ok(await box.tsbox("image", "prune", "-f"));
+  assert.match((await row()) ?? "", /^Build Cache 1 [^0]/, "a prune of images leaves it");
+  assert.match(ok(await box.tsbox("builder", "prune", "-f", "--filter", "until=1h")), /^Total reclaimed space: 0B/);
+  assert.match(ok(await box.tsbox("builder", "prune", "-f")), /^Deleted build cache objects:\n[0-9a-f]{64}\n/);
+  assert.is(await row(), "Build Cache 0 0B");
   assert.equal(orphans(rootOf(box)), []);
 });
 

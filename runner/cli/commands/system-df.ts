@@ -26,7 +26,8 @@ const VOLUMES = "table {{.Name}}\t{{.Links}}\t{{.Size}}";
 export default defineVerb({
   name: "system df",
   usage: "",
-  summary: "Show how much room images, containers and volumes take, and how much a prune would give back.",
+  summary:
+    "Show how much room images, containers, volumes and the build cache take, and how much a prune would give back.",
   flags: {
     verbose: boolean({ short: "v", help: "each image, container and volume" }),
     format: string({ placeholder: "TEMPLATE", help: '"json", a Go template, or "table" and one' }),
@@ -65,6 +66,7 @@ function totals({ totals }: DiskUsage): object[] {
     ["Images", totals.images],
     ["Containers", totals.containers],
     ["Local Volumes", totals.volumes],
+    ["Build Cache", totals.buildCache],
   ] as const;
   return rows.map(([type, { count, active, size, reclaimable }]) => ({
     Type: type,

@@ -1,7 +1,7 @@
 import { confirmed } from "../confirm.ts";
 import { boolean, list } from "../flags.ts";
 import { printPruned } from "../print-pruned.ts";
-import { filterNotice, PRUNE_FILTERS, pruneFilter } from "../prune-filters.ts";
+import { filterNotice, onlyUntil, PRUNE_FILTERS, pruneFilter, untilOption } from "../prune-filters.ts";
 import { defineVerb, engineOf } from "../verb.ts";
 
 export default defineVerb({
@@ -25,15 +25,21 @@ export default defineVerb({
       "all stopped containers",
       ...(flags.volumes ? ["all anonymous volumes not used by at least one container"] : []),
       flags.all ? "all images without at least one container associated to them" : "all dangling images",
+      flags.all ? "all build cache" : "unused build cache",
     ];
     const warning = `This will remove:\n${items.map((item) => `  - ${item}\n`).join("")}${filterNotice(flags.filter)}`;
     if (!flags.force && !(await confirmed(context, warning))) return 1;
-    const { pruneContainers, pruneImages, pruneVolumes } = await import("../../engine/prune.ts");
+    const { pruneBuildCache, pruneContainers, pruneImages, pruneVolumes } = await import("../../engine/prune.ts");
     const engine = engineOf(context);
     const containers = await pruneContainers(engine, (all) => (filter ? filter(all, ({ record }) => record) : all));
     const volumes = flags.volumes
       ? await pruneVolumes(engine, (all) => (filter ? filter(all, (volume) => volume) : all))
       : { removed: [], bytes: 0 };
+    // steps of builds have no labels
+    const steps =
+      filter && !onlyUntil(flags.filter)
+        ? { removed: [], bytes: 0 }
+        : await pruneBuildCache(engine, { all: flags.all, ...untilOption(flags.filter, context.now()) });
     const images = await pruneImages(engine, {
       all: flags.all,
       ...(filter && { choose: (all) => filter(all, (image) => image) }),
@@ -44,8 +50,9 @@ export default defineVerb({
         ["Containers", containers.removed],
         ["Volumes", volumes.removed],
         ["Images", images.removed],
+        ["build cache objects", steps.removed],
       ],
-      containers.bytes + volumes.bytes + images.bytes,
+      containers.bytes + volumes.bytes + images.bytes + steps.bytes,
     );
     return 0;
   },
