@@ -4,6 +4,7 @@
  *   tsbox        the executable: loads main.cjs, with V8's code cache when that fits
  *   main.cjs     the command line; commands that are not used are not evaluated
  *   main.cache   what V8 compiled of main.cjs at build time
+ *   unpack-worker.cjs    the thread that unpacks layers
  *   index.cjs, index.mjs    what `require("tsbox")` and `import "tsbox"` give
  *
  *   THIRD-PARTY.txt    licences of the packages that are in the bundles
@@ -43,6 +44,7 @@ const commonJS: BuildOptions = {
 
 const built = await Promise.all([
   build({ ...commonJS, entryPoints: ["runner/main.ts"], outfile: "dist/main.cjs" }),
+  build({ ...commonJS, entryPoints: ["runner/layers/worker.ts"], outfile: "dist/unpack-worker.cjs" }),
   build({ ...commonJS, entryPoints: ["runner/index.ts"], outfile: "dist/index.cjs" }),
   build({ ...common, format: "esm", entryPoints: ["runner/index.ts"], outfile: "dist/index.mjs" }),
 ]);

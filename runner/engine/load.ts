@@ -3,7 +3,7 @@ import { hostPlatform, platformMatches } from "../oci/platform.ts";
 import { familiarName, formatReference, parseReference, type Reference } from "../oci/reference.ts";
 import type { Descriptor, Digest, Platform } from "../oci/types.ts";
 import { parseImageConfig, parseManifest } from "../oci/validate.ts";
-import { blobStream } from "../store/blob-store.ts";
+import { blobFile } from "../store/blob-store.ts";
 import { changeIndex, withName } from "../store/image-index.ts";
 import { type Inbox, openInbox } from "../store/inbox.ts";
 import { type StoreLayout, storeLayout } from "../store/layout.ts";
@@ -99,11 +99,13 @@ async function addImage(
       options.signal?.throwIfAborted();
       const layer = layers[number] as Descriptor;
       progress({ layer: layer.digest, phase: "unpacking", current: 0, total: layer.size });
-      return blobStream(layout, layer.digest);
+      return blobFile(layout, layer.digest);
     },
-    (number) => progress({ layer: (layers[number] as Descriptor).digest, phase: "done" }),
-    // a layer that is not compressed was hashed when it was received
-    (number) => layers[number]?.digest === config.rootfs.diff_ids[number],
+    {
+      onLayer: (number) => progress({ layer: (layers[number] as Descriptor).digest, phase: "done" }),
+      // a layer that is not compressed was hashed when it was received
+      isVerified: (number) => layers[number]?.digest === config.rootfs.diff_ids[number],
+    },
   );
   await adopt([descriptor, manifest.config, ...layers].map(({ digest }) => digest));
   await changeIndex(store, (entries) => {

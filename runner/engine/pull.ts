@@ -1,5 +1,6 @@
 import { TsboxError } from "../base/error.ts";
 import { journal } from "../container/journal.ts";
+import { UnpackWorker } from "../layers/unpack-worker.ts";
 import { isManifestType, OCI_MANIFEST } from "../oci/media-types.ts";
 import { choosePlatform, formatPlatform, hostPlatform, parsePlatform, platformMatches } from "../oci/platform.ts";
 import { formatReference, parseReference, type Reference } from "../oci/reference.ts";
@@ -100,15 +101,19 @@ async function attempt(engine: Engine, name: string, reference: Reference, optio
   const stop = new AbortController();
   const signal = options.signal ? AbortSignal.any([options.signal, stop.signal]) : stop.signal;
   const client = new RegistryClient(reference, registryOptions(options.connection, signal));
+  // its start and the registry's first answers take the same time
+  const worker = new UnpackWorker();
   try {
-    const served = await client.manifest(pin?.digest);
+    const asked = client.manifest(pin?.digest);
+    worker.start();
+    const served = await asked;
     const servedAs = pin?.served ?? served.digest;
     const current = findNamed(readIndex(layout), formatReference(reference));
     if (options.policy === "newer" && current && servedDigest(current) === servedAs) {
       return { reference: formatReference(reference), id: loadImage(layout, current).id, digest: servedAs };
     }
     const chosen = await manifestFor(client, served, wanted ?? hostPlatform(), name);
-    const id = await fetchImage(engine, layout, client, chosen, {
+    const id = await fetchImage(engine, layout, client, worker, chosen, {
       ...options,
       signal,
       stop,
@@ -135,6 +140,7 @@ async function attempt(engine: Engine, name: string, reference: Reference, optio
   } finally {
     client.close();
     release();
+    await worker.close();
     await collectGarbage(engine);
   }
 }
@@ -144,6 +150,7 @@ async function fetchImage(
   engine: Engine,
   layout: StoreLayout,
   client: RegistryClient,
+  worker: UnpackWorker,
   served: ServedManifest,
   options: PullOptions & { signal: AbortSignal; stop: AbortController; wanted?: Platform },
 ): Promise<Digest> {
@@ -178,11 +185,14 @@ async function fetchImage(
       config.rootfs.diff_ids,
       (number) => {
         reading = downloads.get((layers[number] as Descriptor).digest) as BlobDownload;
-        return reading.bytes();
+        return reading;
       },
-      (number) => {
-        const layer = layers[number] as Descriptor;
-        progress(layer, present.has(layer.digest) ? "exists" : "done");
+      {
+        worker,
+        onLayer(number) {
+          const layer = layers[number] as Descriptor;
+          progress(layer, present.has(layer.digest) ? "exists" : "done");
+        },
       },
     );
     for (const download of downloads.values()) await download.done;

@@ -80,11 +80,11 @@ async function lowersOf(engine: Engine, image: StoredImage, identity: Identity):
   }
   // unpacked for another id map or on another machine, or removed by hand: the blobs are there
   const { unpackLayers } = await import("./unpack-image.ts");
-  const { blobStream } = await import("../store/blob-store.ts");
+  const { blobFile } = await import("../store/blob-store.ts");
   const { layerDescriptors } = await import("./image-layers.ts");
   const layers = layerDescriptors(image.manifest, image.config);
   return unpackLayers(engine, identity, diffIDs, (number) =>
-    blobStream(layout, (layers[number] as { digest: Digest }).digest),
+    blobFile(layout, (layers[number] as { digest: Digest }).digest),
   );
 }
 

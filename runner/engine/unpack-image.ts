@@ -1,22 +1,49 @@
 import { mkdirSync } from "node:fs";
 import type { Writable } from "node:stream";
 import { TsboxError } from "../base/error.ts";
-import { MissingLink } from "../helper/client.ts";
-import { unpackLayer } from "../layers/unpack.ts";
+import { SOURCE_FAILED } from "../base/growth.ts";
+import { type Applied, type Applying, MissingLink } from "../helper/client.ts";
+import { type UnpackedLayer, unpackLayer } from "../layers/unpack.ts";
+import { UnpackWorker } from "../layers/unpack-worker.ts";
 import { chainIDs } from "../oci/chain.ts";
 import type { Digest } from "../oci/types.ts";
 import { type Identity, idMapText } from "../plan/idmap.ts";
+import type { BlobFile } from "../store/blob-store.ts";
 import { claimLayers } from "../store/layer-origin.ts";
 import { commitLayer, hasLayer, layerRoot } from "../store/layer-store.ts";
 import { storeLayout } from "../store/layout.ts";
 import { stagingFolder } from "../store/staging.ts";
-import { lock, unlock } from "../sys/native.ts";
+import { closeFd, lock, makePipe, unlock } from "../sys/native.ts";
 import type { Engine } from "./engine.ts";
 import { explained } from "./explain.ts";
 import { removeTrees } from "./remove-trees.ts";
 
-/** Where a layer's bytes come from, compressed as they may be. */
-export type LayerSource = (number: number) => AsyncIterable<Uint8Array>;
+/** A layer's bytes, compressed as they may be. */
+export type LayerBytes = BlobFile | AsyncIterable<Uint8Array>;
+
+/** Where the bytes of each layer come from. */
+export type LayerSource = (number: number) => LayerBytes;
+
+/** What is known of a layer before it is unpacked. */
+interface Expected {
+  diffID?: Digest;
+  chainID?: Digest;
+  /** Its bytes are known to have that diffID. */
+  verified?: boolean;
+  parent?: Digest;
+}
+
+export interface UnpackOptions {
+  /** Told of each layer that is there. */
+  onLayer?: (number: number) => void;
+  /** Layers whose bytes are known to have their diffID. */
+  isVerified?: (number: number) => boolean;
+  /** One that was started early; closed here. */
+  worker?: UnpackWorker;
+}
+
+/** Bytes of a compressed layer from which on a thread of its own saves more than its start costs. */
+export const WORTH_A_THREAD = 2 << 20;
 
 /**
  * Unpacks the layers of an image that are not in the store yet, bottom first: what a layer's links and parents mean depends on those below. Returns
@@ -27,39 +54,42 @@ export async function unpackLayers(
   identity: Identity,
   diffIDs: Digest[],
   source: LayerSource,
-  onLayer: (number: number) => void = () => {},
-  /** Layers whose bytes are known to have their diffID. */
-  isVerified: (number: number) => boolean = () => false,
+  { onLayer = () => {}, isVerified = () => false, worker = new UnpackWorker() }: UnpackOptions = {},
 ): Promise<string[]> {
   const layout = storeLayout(engine.root);
   await claimLayers(layout, identity.key, idMapText(identity));
   const lowers: string[] = [];
-  for (const [number, chainID] of chainIDs(diffIDs).entries()) {
-    if (!hasLayer(layout, identity.key, chainID)) {
-      const held = await lock(layout.lock(`layer-${identity.key}-${chainID.slice(7)}`));
-      try {
-        // another process may have made it while we waited
-        if (!hasLayer(layout, identity.key, chainID)) {
-          const diffID = diffIDs[number] as Digest;
-          await unpackOne(engine, identity, source(number), lowers, { diffID, chainID, verified: isVerified(number) });
+  try {
+    for (const [number, chainID] of chainIDs(diffIDs).entries()) {
+      if (!hasLayer(layout, identity.key, chainID)) {
+        const held = await lock(layout.lock(`layer-${identity.key}-${chainID.slice(7)}`));
+        try {
+          // another process may have made it while we waited
+          if (!hasLayer(layout, identity.key, chainID)) {
+            const expected = { diffID: diffIDs[number] as Digest, chainID, verified: isVerified(number) };
+            await unpackOne(engine, identity, source(number), lowers, expected, worker);
+          }
+        } finally {
+          unlock(held);
         }
-      } finally {
-        unlock(held);
       }
+      onLayer(number);
+      lowers.unshift(layerRoot(layout, identity.key, chainID));
     }
-    onLayer(number);
-    lowers.unshift(layerRoot(layout, identity.key, chainID));
+    return lowers;
+  } finally {
+    await worker.close();
   }
-  return lowers;
 }
 
 /** Unpacks one layer. Without `diffID` it is what its bytes say; it then lies on the chain `parent`, or is the lowest of its image. */
 export async function unpackOne(
   engine: Engine,
   identity: Identity,
-  source: AsyncIterable<Uint8Array>,
+  source: LayerBytes,
   lowers: string[],
-  expected: { diffID?: Digest; chainID?: Digest; verified?: boolean; parent?: Digest },
+  expected: Expected,
+  worker?: UnpackWorker,
 ): Promise<Digest> {
   const layout = storeLayout(engine.root);
   await claimLayers(layout, identity.key, idMapText(identity));
@@ -68,31 +98,12 @@ export async function unpackOne(
   try {
     const root = `${staged.path}/root`;
     mkdirSync(root, { mode: 0o755 });
-    const apply = await engine.applyLayer(root, lowers, identity);
-    let unpacked: Awaited<ReturnType<typeof unpackLayer>>;
-    try {
-      unpacked = await unpackLayer({
-        source,
-        sink: apply.sink,
-        ...(expected.diffID !== undefined && { diffID: expected.diffID }),
-        verified: expected.verified ?? false,
-      });
-      // a sink whose reader has gone may never say that it has ended
-      await Promise.race([end(apply.sink), apply.done]);
-    } catch (error) {
-      apply.sink.destroy();
-      apply.kill();
-      // when the helper refused, its reason says more than the broken pipe
-      const refusal = await apply.done.then(
-        () => undefined,
-        (reason: unknown) => reason,
-      );
-      const ours = error instanceof TsboxError && !(refusal instanceof MissingLink);
-      throw ours ? error : explained(refusal ?? error);
-    }
-    const applied = await apply.done.catch((error: unknown) => {
-      throw explained(error);
-    });
+    const start = (input?: number) => engine.applyLayer(root, lowers, identity, input);
+    const file = "bytes" in source ? source : undefined;
+    const byThread = worker && expected.diffID && file && file.size >= WORTH_A_THREAD;
+    const { unpacked, applied } = byThread
+      ? await passFile(start, file, expected, worker)
+      : await passStream(start, file ? file.bytes() : (source as AsyncIterable<Uint8Array>), expected);
     const diffID = unpacked.diffID as Digest;
     const chainID =
       expected.chainID ?? (chainIDs(expected.parent ? [expected.parent, diffID] : [diffID]).at(-1) as Digest);
@@ -107,6 +118,82 @@ export async function unpackOne(
     if (!committed) await removeTrees(engine, [staged.path], identity).catch(() => {});
     staged.release();
   }
+}
+
+type Start = (input?: number) => Promise<Applying>;
+interface Passed {
+  unpacked: UnpackedLayer;
+  applied: Applied;
+}
+
+/** From a stream to the helper, on this thread. */
+async function passStream(start: Start, source: AsyncIterable<Uint8Array>, expected: Expected): Promise<Passed> {
+  const apply = await start();
+  const sink = apply.sink as Writable;
+  return finish(apply, async () => {
+    try {
+      const unpacked = await unpackLayer({ source, sink, ...expected });
+      // a sink whose reader has gone may never say that it has ended
+      await Promise.race([end(sink), apply.done]);
+      return unpacked;
+    } catch (error) {
+      sink.destroy();
+      throw error;
+    }
+  });
+}
+
+/** From a file to the helper, on the worker's thread. */
+async function passFile(start: Start, source: BlobFile, expected: Expected, worker: UnpackWorker): Promise<Passed> {
+  const [read, write] = makePipe();
+  let apply: Applying;
+  try {
+    apply = await start(read);
+  } catch (error) {
+    closeFd(write);
+    throw error;
+  } finally {
+    closeFd(read);
+  }
+  return finish(apply, async () => {
+    try {
+      const file = await source.open();
+      try {
+        const { size, growth } = source;
+        const { diffID, verified = false } = expected;
+        const job = { fd: file.fd, size, sink: write, diffID: diffID as Digest, verified };
+        return await worker.unpack({ ...job, ...(growth && { growth: growth.shared }) });
+      } catch (error) {
+        // why its bytes are void is not known to the worker
+        if ((error as { code?: string }).code === SOURCE_FAILED) await source.done;
+        throw error;
+      } finally {
+        await file.close();
+      }
+    } finally {
+      closeFd(write);
+    }
+  });
+}
+
+async function finish(apply: Applying, work: () => Promise<UnpackedLayer>): Promise<Passed> {
+  let unpacked: UnpackedLayer;
+  try {
+    unpacked = await work();
+  } catch (error) {
+    apply.kill();
+    // when the helper refused, its reason says more than the broken pipe
+    const refusal = await apply.done.then(
+      () => undefined,
+      (reason: unknown) => reason,
+    );
+    const ours = error instanceof TsboxError && !(refusal instanceof MissingLink);
+    throw ours ? error : explained(refusal ?? error);
+  }
+  const applied = await apply.done.catch((error: unknown) => {
+    throw explained(error);
+  });
+  return { unpacked, applied };
 }
 
 function end(sink: Writable): Promise<void> {

@@ -126,9 +126,18 @@ export interface Applied {
 /** A hard link of the layer names a file that no layer below has (yet). */
 export class MissingLink extends TsboxError {}
 
-/** Starts `apply`: records go into `sink`, `done` resolves when the layer is on disk. */
-export function applyLayer(plan: Plan): { sink: Writable; done: Promise<Applied>; kill(): void } {
-  const run = startHelper(plan, ["pipe", "pipe", "pipe"]);
+/** `apply` at work. */
+export interface Applying {
+  /** Where the records go; null when it reads them from a descriptor that it was given. */
+  sink: Writable | null;
+  /** Resolves when the layer is on disk. */
+  done: Promise<Applied>;
+  kill(): void;
+}
+
+/** Starts `apply`, which reads records from `input` or, without one, from a sink. */
+export function applyLayer(plan: Plan, input?: number): Applying {
+  const run = startHelper(plan, [input ?? "pipe", "pipe", "pipe"]);
   // apply itself speaks on descriptor 1
   const told: HelperEvent[] = [];
   const lines = createInterface({ input: run.child.stdout as Readable });
@@ -153,8 +162,8 @@ export function applyLayer(plan: Plan): { sink: Writable; done: Promise<Applied>
     };
   });
   done.catch(() => {}); // told to whoever awaits it, be it later
-  const sink = run.child.stdin as Writable;
-  sink.on("error", () => {}); // the helper's own reason for leaving is in `done`
+  const sink = run.child.stdin;
+  sink?.on("error", () => {}); // the helper's own reason for leaving is in `done`
   return { sink, done, kill: () => run.child.kill("SIGKILL") };
 }
 

@@ -1,13 +1,13 @@
 import { createGunzip } from "node:zlib";
 import { TsboxError } from "../base/error.ts";
-import type { ByteSource } from "./reader.ts";
+import { type ByteSource, iterate } from "./reader.ts";
 import { throughTransform } from "./transform.ts";
 import { unzstd } from "./zstd.ts";
 
 export type Compression = "gzip" | "zstd" | "none";
 
 /** Long enough for every signature below. */
-const HEAD = 6;
+export const HEAD = 6;
 
 const REFUSED: readonly [name: string, signature: readonly number[]][] = [
   ["xz", [0xfd, 0x37, 0x7a, 0x58, 0x5a, 0x00]],
@@ -35,7 +35,7 @@ export function sniff(head: Uint8Array): Compression {
 
 /** The source again, and what its first bytes say. */
 async function look(source: ByteSource): Promise<{ compression: Compression; whole: AsyncGenerator<Uint8Array> }> {
-  const chunks = source[Symbol.asyncIterator]();
+  const chunks = iterate(source);
   const first: Uint8Array[] = [];
   let length = 0;
   async function* whole(): AsyncGenerator<Uint8Array> {

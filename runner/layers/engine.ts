@@ -22,6 +22,16 @@ export interface EngineExports {
   record_length(): number;
   reader_error_pointer(): number;
   reader_error_length(): number;
+  gunzip_new(): void;
+  gunzip_input(): number;
+  gunzip_space(): number;
+  gunzip_feed(n: number): number;
+  gunzip_next(): number;
+  gunzip_finish(): number;
+  gunzip_output(): number;
+  gunzip_output_length(): number;
+  gunzip_error_pointer(): number;
+  gunzip_error_length(): number;
   writer_buffer(): number;
   writer_entry(n: number): number;
   writer_pointer(): number;
@@ -37,16 +47,14 @@ export interface Engine {
 
 const FILE = "layers.wasm";
 
-/** Beside the bundle; or, when the sources are run as they are, in the checkout's dist/. */
-function locate(): string {
-  const override = process.env.TSBOX_WASM;
-  if (override) return override;
+/** A file of dist/: beside the bundle; or, when the sources are run as they are, in the checkout's dist/. */
+export function builtFile(name: string): string {
   // A CommonJS bundle has no import.meta.url.
   const here = import.meta.url ? dirname(fileURLToPath(import.meta.url)) : __dirname;
-  const candidates = [join(here, FILE), join(here, "..", FILE), join(here, "../../dist", FILE)];
+  const candidates = [join(here, name), join(here, "..", name), join(here, "../../dist", name)];
   const found = candidates.find((path) => existsSync(path));
   if (found) return found;
-  throw new TsboxError(`Cannot load the layer engine: no file ${FILE} beside ${here}`, {
+  throw new TsboxError(`Cannot load the layer engine: no file ${name} beside ${here}`, {
     code: "ENGINE_MISSING",
     hint: 'in a checkout, run "make"; an installed package is damaged: install it again',
   });
@@ -56,7 +64,7 @@ let compiled: WebAssembly.Module | undefined;
 
 function compile(): WebAssembly.Module {
   if (compiled) return compiled;
-  const path = locate();
+  const path = process.env.TSBOX_WASM || builtFile(FILE);
   try {
     compiled = new WebAssembly.Module(readFileSync(path));
   } catch (cause) {

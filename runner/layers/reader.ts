@@ -3,7 +3,11 @@ import { decodeRecord, type LayerRecord, RecordFlag, RecordKind } from "./abi.ts
 import { Batch, type RecordSink, writableSink } from "./batch.ts";
 import { ArchiveCursor, type ReadOptions } from "./cursor.ts";
 
-export type ByteSource = AsyncIterable<Uint8Array>;
+export type ByteSource = AsyncIterable<Uint8Array> | Iterable<Uint8Array>;
+
+export function iterate(source: ByteSource): AsyncIterator<Uint8Array> | Iterator<Uint8Array> {
+  return Symbol.asyncIterator in source ? source[Symbol.asyncIterator]() : source[Symbol.iterator]();
+}
 
 export interface ArchiveEntry {
   record: LayerRecord;
@@ -16,11 +20,11 @@ export interface ArchiveEntry {
 /** Pulls steps out of a source: the part that readEntries() and recordStream() share. */
 class Pull {
   readonly cursor: ArchiveCursor;
-  #chunks: AsyncIterator<Uint8Array>;
+  #chunks: AsyncIterator<Uint8Array> | Iterator<Uint8Array>;
 
   constructor(source: ByteSource, options: ReadOptions) {
     this.cursor = new ArchiveCursor(options);
-    this.#chunks = source[Symbol.asyncIterator]();
+    this.#chunks = iterate(source);
   }
 
   /** After "input". */
@@ -118,6 +122,8 @@ export interface RecordStreamResult {
 /** `beforeEnd` runs when the source was read to its end: if it throws, the stream gets no END and is void. */
 export interface RecordStreamOptions extends ReadOptions {
   beforeEnd?: () => void | Promise<void>;
+  /** A chunk of the source is void once the one after the next is asked for; the sink fulfils a promise when the write before has ended. */
+  transient?: boolean;
 }
 
 /**
@@ -140,6 +146,7 @@ export async function recordStream(
       if (step === "end") break;
       let full = false;
       if (step === "input") {
+        if (options.transient) await batch.flush();
         await pull.more();
       } else if (step === "data") {
         result.bytes += cursor.data.length;

@@ -4,6 +4,7 @@ import { type FileHandle, open } from "node:fs/promises";
 import { join } from "node:path";
 import { setTimeout as sleep } from "node:timers/promises";
 import { TsboxError } from "../base/error.ts";
+import { Growth } from "../base/growth.ts";
 import { digestHex } from "../oci/digest.ts";
 import type { Descriptor, Digest } from "../oci/types.ts";
 import { lock, unlock } from "../sys/native.ts";
@@ -72,6 +73,22 @@ export async function putBlobStream(
   }
 }
 
+/** A blob as a file that can be read from anywhere in it; `growth` tells how much of it is there. */
+export interface BlobFile {
+  size: number;
+  growth?: Growth;
+  /** Of one that is on its way: settles when it has come, or with the reason why it has not. */
+  done?: Promise<void>;
+  open(): Promise<FileHandle>;
+  /** All bytes from the start, as they come. */
+  bytes(): AsyncIterable<Uint8Array>;
+}
+
+export function blobFile(layout: StoreLayout, digest: Digest): BlobFile {
+  const path = layout.blob(digest);
+  return { size: statSync(path).size, open: () => open(path, "r"), bytes: () => blobStream(layout, digest) };
+}
+
 /** Opens the source's bytes from an offset on; `start` is where they really begin. */
 export type OpenBlob = (offset: number) => Promise<{ start: number; stream: AsyncIterable<Uint8Array> }>;
 
@@ -79,7 +96,9 @@ export type OpenBlob = (offset: number) => Promise<{ start: number; stream: Asyn
  * A blob on its way into the store. It is written beside the store's blobs and gets its name when size and digest are right; a part that a killed
  * process left is taken up again. Readers follow the file while it grows. One process downloads, others wait for it.
  */
-export class BlobDownload {
+export class BlobDownload implements BlobFile {
+  readonly size: number;
+  readonly growth = new Growth();
   readonly done: Promise<void>;
   readonly #layout: StoreLayout;
   readonly #descriptor: Descriptor;
@@ -100,6 +119,7 @@ export class BlobDownload {
   ) {
     this.#layout = layout;
     this.#descriptor = descriptor;
+    this.size = descriptor.size;
     this.#partial = join(layout.tmp, `blob-${digestHex(descriptor.digest)}.partial`);
     this.done = this.#download(openBlob).then(
       () => this.#end(undefined),
@@ -139,6 +159,13 @@ export class BlobDownload {
     } finally {
       await file?.close();
     }
+  }
+
+  /** Once there is something to read; its digest may still turn out to be wrong. */
+  async open(): Promise<FileHandle> {
+    while (this.#written === 0 && !this.#finished) await new Promise<void>((resolve) => this.#wake.push(resolve));
+    if (this.#failure !== undefined) throw this.#failure;
+    return this.#open();
   }
 
   /** The bytes lie under one of two names: the first is renamed to the second when all are there. */
@@ -220,6 +247,7 @@ export class BlobDownload {
 
   #advance(written: number): void {
     if (written > this.#written) this.#written = written;
+    this.growth.advance(this.#written);
     this.onProgress(written);
     this.#notify();
   }
@@ -227,6 +255,7 @@ export class BlobDownload {
   #end(error: unknown): void {
     this.#failure = error;
     this.#finished = true;
+    this.growth.end(error !== undefined);
     this.#notify();
   }
 

@@ -1,0 +1,98 @@
+import { readSync, writev } from "node:fs";
+import { promisify } from "node:util";
+import { Growth } from "../base/growth.ts";
+import type { RecordSink } from "./batch.ts";
+import { decompress, HEAD, sniff } from "./decompress.ts";
+import { gunzip, type ReadInto } from "./gunzip.ts";
+import { type UnpackedLayer, unpackTar } from "./unpack.ts";
+
+/** A layer that lies in a file, to be unpacked by whoever may block: descriptors are shared by the threads of a process. */
+export interface UnpackJob {
+  /** The layer as the registry gave it; may still grow, up to `size`. */
+  fd: number;
+  size: number;
+  /** Growth.shared of a file that is still being written. */
+  growth?: SharedArrayBuffer;
+  /** A pipe to the helper's apply. Not closed here. */
+  sink: number;
+  diffID: string;
+  /** The bytes are known to have that diffID. */
+  verified?: boolean;
+}
+
+/** Waits for so many bytes at once, if there are as many: each wait costs a switch between threads. */
+const PIECE = 128 << 10;
+
+/** Does the job on this thread, which blocks wherever there is something to wait for. */
+export async function unpackFile(job: UnpackJob): Promise<UnpackedLayer> {
+  const read = reader(job);
+  const head = new Uint8Array(HEAD);
+  const compression = sniff(head.subarray(0, readSync(job.fd, head, 0, Math.min(HEAD, available(job, HEAD)), 0)));
+  const gzip = compression === "gzip";
+  const sink = new PipeSink(job.sink);
+  const tar = gzip ? gunzip(read) : decompress(pieces(read));
+  const unpacked = await unpackTar({ tar, transient: gzip, sink, diffID: job.diffID, verified: job.verified ?? false });
+  await sink.done();
+  return unpacked;
+}
+
+/** How many bytes the file has, once it has `wanted` or will not grow any more. */
+function available({ growth, size }: UnpackJob, wanted: number): number {
+  return growth === undefined ? size : new Growth(growth).waitFor(Math.min(wanted, size));
+}
+
+function reader(job: UnpackJob): ReadInto {
+  let offset = 0;
+  let there = 0;
+  return (target) => {
+    if (there === offset) there = available(job, offset + PIECE);
+    const n = readSync(job.fd, target, 0, Math.min(target.length, there - offset), offset);
+    offset += n;
+    return n;
+  };
+}
+
+function* pieces(read: ReadInto): Generator<Uint8Array> {
+  for (;;) {
+    const piece = Buffer.allocUnsafeSlow(PIECE);
+    const n = read(piece);
+    if (n === 0) return;
+    yield piece.subarray(0, n);
+  }
+}
+
+const writeSome = promisify(writev);
+
+/** Writes to a pipe in the thread pool, while the next pieces are being made: a write ends when the one before has ended. */
+class PipeSink implements RecordSink {
+  readonly #fd: number;
+  #last: Promise<void> = Promise.resolve();
+
+  constructor(fd: number) {
+    this.#fd = fd;
+  }
+
+  write(pieces: readonly Uint8Array[]): Promise<void> {
+    const before = this.#last;
+    this.#last = before.then(() => writeWhole(this.#fd, pieces));
+    this.#last.catch(() => {}); // told by the next write, or by done()
+    return before;
+  }
+
+  done(): Promise<void> {
+    return this.#last;
+  }
+}
+
+async function writeWhole(fd: number, pieces: readonly Uint8Array[]): Promise<void> {
+  for (let left = pieces; left.length > 0; ) {
+    let { bytesWritten } = await writeSome(fd, left as Uint8Array[]);
+    const cut = left.findIndex((piece) => {
+      bytesWritten -= piece.length;
+      return bytesWritten < 0;
+    });
+    if (cut < 0) return;
+    const rest = left[cut] as Uint8Array;
+    left = [rest.subarray(rest.length + bytesWritten), ...left.slice(cut + 1)];
+  }
+}
