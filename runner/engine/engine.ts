@@ -1,10 +1,7 @@
 import { join } from "node:path";
 import { TsboxError } from "../base/error.ts";
 import { ContainerFiles } from "../container/record.ts";
-import type { Applying } from "../helper/client.ts";
-import { storePlan } from "../plan/build.ts";
 import { type Identity, makeIdentity, parseSubids } from "../plan/idmap.ts";
-import type { Op } from "../plan/types.ts";
 import { gatherHostFacts, type HostFacts } from "../sys/host-facts.ts";
 import { type LockOptions, type LockPolicy, lockPolicy } from "./lock/policy.ts";
 
@@ -18,8 +15,6 @@ export interface Engine {
   lock: LockPolicy;
   /** Id maps for this caller; a keep-id request makes other ones. */
   identity(keepID?: { uid?: number; gid?: number }): Identity;
-  /** Unpacks layer records below `root`; see helper/client. */
-  applyLayer(root: string, lowers: string[], identity: Identity, input?: number): Promise<Applying>;
   /** One line for the person at the keyboard, on standard error. */
   warn(line: string): void;
 }
@@ -50,12 +45,6 @@ export function openEngine(options: EngineOptions = {}): Engine {
         },
         keepID,
       ),
-    async applyLayer(target, lowers, identity, input) {
-      // child processes are for those who unpack: a `run` never loads them
-      const { applyLayer, EVENTS_FD } = await import("../helper/client.ts");
-      const ops: Op[] = [{ op: "private-mounts" }, { op: "apply", root: target, lowers }];
-      return applyLayer(storePlan(identity, ops, EVENTS_FD), input);
-    },
     warn: options.warn ?? (() => {}),
   };
 }

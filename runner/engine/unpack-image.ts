@@ -2,12 +2,14 @@ import { mkdirSync } from "node:fs";
 import type { Writable } from "node:stream";
 import { TsboxError } from "../base/error.ts";
 import { SOURCE_FAILED } from "../base/growth.ts";
-import { type Applied, type Applying, MissingLink } from "../helper/client.ts";
+import { type Applied, type Applying, applyLayer, applyLayerFrom, EVENTS_FD, MissingLink } from "../helper/client.ts";
 import { type UnpackedLayer, unpackLayer } from "../layers/unpack.ts";
 import { UnpackWorker } from "../layers/unpack-worker.ts";
 import { chainIDs } from "../oci/chain.ts";
 import type { Digest } from "../oci/types.ts";
+import { storePlan } from "../plan/build.ts";
 import { type Identity, idMapText } from "../plan/idmap.ts";
+import type { Plan } from "../plan/types.ts";
 import type { BlobFile } from "../store/blob-store.ts";
 import { claimLayers } from "../store/layer-origin.ts";
 import { commitLayer, hasLayer, layerRoot } from "../store/layer-store.ts";
@@ -98,12 +100,12 @@ export async function unpackOne(
   try {
     const root = `${staged.path}/root`;
     mkdirSync(root, { mode: 0o755 });
-    const start = (input?: number) => engine.applyLayer(root, lowers, identity, input);
+    const plan = storePlan(identity, [{ op: "private-mounts" }, { op: "apply", root, lowers }], EVENTS_FD);
     const file = "bytes" in source ? source : undefined;
     const byThread = worker && expected.diffID && file && file.size >= WORTH_A_THREAD;
     const { unpacked, applied } = byThread
-      ? await passFile(start, file, expected, worker)
-      : await passStream(start, file ? file.bytes() : (source as AsyncIterable<Uint8Array>), expected);
+      ? await passFile(plan, file, expected, worker)
+      : await passStream(plan, file ? file.bytes() : (source as AsyncIterable<Uint8Array>), expected);
     const diffID = unpacked.diffID as Digest;
     const chainID =
       expected.chainID ?? (chainIDs(expected.parent ? [expected.parent, diffID] : [diffID]).at(-1) as Digest);
@@ -120,16 +122,15 @@ export async function unpackOne(
   }
 }
 
-type Start = (input?: number) => Promise<Applying>;
 interface Passed {
   unpacked: UnpackedLayer;
   applied: Applied;
 }
 
 /** From a stream to the helper, on this thread. */
-async function passStream(start: Start, source: AsyncIterable<Uint8Array>, expected: Expected): Promise<Passed> {
-  const apply = await start();
-  const sink = apply.sink as Writable;
+async function passStream(plan: Plan, source: AsyncIterable<Uint8Array>, expected: Expected): Promise<Passed> {
+  const apply = applyLayer(plan);
+  const { sink } = apply;
   return finish(apply, async () => {
     try {
       const unpacked = await unpackLayer({ source, sink, ...expected });
@@ -144,11 +145,11 @@ async function passStream(start: Start, source: AsyncIterable<Uint8Array>, expec
 }
 
 /** From a file to the helper, on the worker's thread. */
-async function passFile(start: Start, source: BlobFile, expected: Expected, worker: UnpackWorker): Promise<Passed> {
+async function passFile(plan: Plan, source: BlobFile, expected: Expected, worker: UnpackWorker): Promise<Passed> {
   const [read, write] = makePipe();
   let apply: Applying;
   try {
-    apply = await start(read);
+    apply = applyLayerFrom(read, plan);
   } catch (error) {
     closeFd(write);
     throw error;

@@ -128,16 +128,25 @@ export class MissingLink extends TsboxError {}
 
 /** `apply` at work. */
 export interface Applying {
-  /** Where the records go; null when it reads them from a descriptor that it was given. */
-  sink: Writable | null;
   /** Resolves when the layer is on disk. */
   done: Promise<Applied>;
   kill(): void;
 }
 
-/** Starts `apply`, which reads records from `input` or, without one, from a sink. */
-export function applyLayer(plan: Plan, input?: number): Applying {
-  const run = startHelper(plan, [input ?? "pipe", "pipe", "pipe"]);
+/** Starts `apply` with a sink that takes the records. */
+export function applyLayer(plan: Plan): Applying & { sink: Writable } {
+  const run = startHelper(plan, ["pipe", "pipe", "pipe"]);
+  const sink = run.child.stdin as Writable;
+  sink.on("error", () => {}); // the helper's own reason for leaving is in `done`
+  return { sink, ...applying(run) };
+}
+
+/** Starts `apply`, which reads the records from a descriptor. */
+export function applyLayerFrom(input: number, plan: Plan): Applying {
+  return applying(startHelper(plan, [input, "pipe", "pipe"]));
+}
+
+function applying(run: HelperRun): Applying {
   // apply itself speaks on descriptor 1
   const told: HelperEvent[] = [];
   const lines = createInterface({ input: run.child.stdout as Readable });
@@ -162,9 +171,7 @@ export function applyLayer(plan: Plan, input?: number): Applying {
     };
   });
   done.catch(() => {}); // told to whoever awaits it, be it later
-  const sink = run.child.stdin;
-  sink?.on("error", () => {}); // the helper's own reason for leaving is in `done`
-  return { sink, done, kill: () => run.child.kill("SIGKILL") };
+  return { done, kill: () => run.child.kill("SIGKILL") };
 }
 
 /** Runs `look` and returns what was found, in the order of the paths. */
