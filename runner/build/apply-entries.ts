@@ -1,18 +1,20 @@
 import { once } from "node:events";
-import type { Engine } from "../engine/engine.ts";
 import { explained } from "../engine/explain.ts";
+import { applyLayer, EVENTS_FD } from "../helper/client.ts";
 import { encodeRecord, layerRecord, RecordKind } from "../layers/abi.ts";
 import type { OutgoingEntry } from "../layers/writer.ts";
+import { storePlan } from "../plan/build.ts";
 import type { Identity } from "../plan/idmap.ts";
 
 /** Makes entries below a folder of the host: links among them lead nowhere else. */
 export async function applyEntries(
-  engine: Engine,
   identity: Identity,
   root: string,
   entries: Iterable<OutgoingEntry> | AsyncIterable<OutgoingEntry>,
 ): Promise<void> {
-  const apply = await engine.applyLayer(root, [], identity);
+  const apply = applyLayer(
+    storePlan(identity, [{ op: "private-mounts" }, { op: "apply", root, lowers: [] }], EVENTS_FD),
+  );
   const write = async (bytes: Uint8Array) => {
     if (!apply.sink.write(bytes)) await Promise.race([once(apply.sink, "drain"), apply.done]);
   };

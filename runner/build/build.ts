@@ -358,7 +358,7 @@ class Build {
       const bytes = content?.();
       return { record, ...(bytes && { content: bytes }) };
     });
-    await applyEntries(world.engine, world.identity, folder, outgoing);
+    await applyEntries(world.identity, folder, outgoing);
     return { lowers: [folder], key };
   }
 

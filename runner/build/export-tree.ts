@@ -15,7 +15,7 @@ import type { BuildWorld, StageState } from "./stage-builder.ts";
 
 /** `-o type=local` and `type=tar`: the files of a stage, without an image around them. */
 export async function exportTree(world: BuildWorld, state: StageState, output: BuildOutput): Promise<void> {
-  const { engine, identity, options } = world;
+  const { identity, options } = world;
   const folder = scratchFolder(world);
   const target = join(folder, "merged");
   const empty = join(folder, "empty");
@@ -37,7 +37,7 @@ export async function exportTree(world: BuildWorld, state: StageState, output: B
     if (output.type === "local") {
       const dest = output.dest as string;
       mkdirSync(dest, { recursive: true });
-      await applyEntries(engine, identity, dest, ownEntries(tar));
+      await applyEntries(identity, dest, ownEntries(tar));
       return;
     }
     const stream = Readable.from(tar, { objectMode: false });
