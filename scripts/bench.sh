@@ -27,9 +27,12 @@ if [ "$(id -u)" = 0 ]; then
     mkdir -p "$work/user/runtime"
     chown -R "$user:" "$work/user"
     chmod 700 "$work/user/runtime"
-    exec setpriv --reuid "$user" --regid "$user" --init-groups --inh-caps=-all \
+    # podman leaves a process behind that keeps this namespace, and so the file system in memory
+    trap 'kill "$(cat "$work/user/runtime/libpod/tmp/pause.pid" 2>/dev/null)" 2>/dev/null || true' EXIT
+    setpriv --reuid "$user" --regid "$user" --init-groups --inh-caps=-all \
         env -i HOME="$work/user" USER="$user" LANG=C.UTF-8 PATH="$PATH" XDG_RUNTIME_DIR="$work/user/runtime" \
         BENCH_RUNS="${BENCH_RUNS:-}" BENCH_WORK="$work/user" BENCH_CACHE="$work" node --import tsx scripts/bench.ts "$@"
+    exit
 fi
 mkdir -p "$work/user/runtime"
 HOME=$work/user XDG_RUNTIME_DIR=$work/user/runtime BENCH_WORK=$work/user BENCH_CACHE=$work exec node --import tsx "$top/scripts/bench.ts" "$@"
