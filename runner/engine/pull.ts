@@ -21,7 +21,7 @@ import type { Engine } from "./engine.ts";
 import { collectGarbage } from "./gc.ts";
 import { checkIsImage, layerDescriptors } from "./image-layers.ts";
 import { storedInstead } from "./lock/offline.ts";
-import { pinned } from "./lock/pinned.ts";
+import { lockedMeaning, pinned } from "./lock/pinned.ts";
 import { registryOptions } from "./registry-options.ts";
 import type { PullPolicy } from "./run-options.ts";
 import { checkNotBuiltin, findNamed, loadImage } from "./stored-image.ts";
@@ -63,7 +63,7 @@ export async function pull(engine: Engine, name: string, options: PullOptions = 
   checkNotBuiltin(name, "pull");
   const refusals: RegistryError[] = [];
   // a short name may stand for several
-  for (const reference of await meanings(name, process.env)) {
+  for (const reference of lockedMeaning(engine, await meanings(name, process.env))) {
     try {
       const pulled = await pullFrom(engine, name, reference, options);
       journal(engine.root, { type: "image", action: "pull", id: pulled.id, name: pulled.reference });

@@ -62,7 +62,7 @@ async function lockedImage(engine: Engine, name: string, platform: Platform | un
   const { path, named, frozen } = engine.lock;
   if (!named && !frozen && !existsSync(path)) return undefined;
   const { checkNotDrifted, lockableName, pinned, storedPin } = await import("./lock/pinned.ts");
-  const reference = lockableName(engine, name);
+  const reference = await lockableName(engine, name);
   const pin = reference && pinned(engine, reference, platform);
   if (!pin) return undefined;
   checkNotDrifted(engine, name, pin, platform);

@@ -209,6 +209,24 @@ able("--offline uses what is in the store, names what is missing, and asks nobod
   assert.is(here.registry.requests.length, 0);
 });
 
+able("a short name is locked as what it means, and means that from then on", async () => {
+  await using here = await project();
+  await using second = await fakeRegistry();
+  const served = await second.add("team/tool", "1", [{ a: "one" }]);
+  const file = here.box.env.CONTAINERS_REGISTRIES_CONF as string;
+  writeFileSync(file, `unqualified-search-registries = ["${here.registry.host}", "${second.host}"]`);
+  const locked = await here.tsbox("lock", "team/tool:1");
+  assert.is(locked.code, 0, locked.stderr);
+  assert.equal(Object.keys(here.lock().images), [`${second.host}/team/tool:1`]);
+  here.registry.requests.length = 0;
+  const pulled = await here.tsbox("pull", "--frozen", "-q", "team/tool:1");
+  assert.is(pulled.stdout, `${second.host}/team/tool:1\n`, pulled.stderr);
+  assert.equal(here.registry.requests, []);
+  const run = await here.tsbox("run", "--frozen", "--print-plan", "team/tool:1", "true");
+  assert.is(run.code, 0, run.stderr);
+  assert.is(here.lock().images[`${second.host}/team/tool:1`]?.digest, served.digest);
+});
+
 test("a lock file that is no lock file is refused with the reason", async () => {
   await using here = await project();
   const name = "docker.io/library/a:1";

@@ -12,6 +12,8 @@ import {
 } from "../../oci/validate.ts";
 import { RegistryClient } from "../../registry/client.ts";
 import type { ConnectionOptions } from "../../registry/options.ts";
+import { RegistryError } from "../../registry/registry-error.ts";
+import { meanings } from "../../registry/short-names.ts";
 import { putBlobStream } from "../../store/blob-store.ts";
 import { readBlob } from "../../store/blobs.ts";
 import { readIndex, SERVED_DIGEST } from "../../store/image-index.ts";
@@ -24,6 +26,7 @@ import { registryOptions } from "../registry-options.ts";
 import { checkNotBuiltin, findNamed, loadImage } from "../stored-image.ts";
 import { isPlatform, type LockedImage, type LockFile, readLockFile, writeLockFile } from "./lock-file.ts";
 import { offlineError } from "./offline.ts";
+import { lockedMeaning } from "./pinned.ts";
 
 export interface LockRequest {
   /** Names; none: all that are locked. */
@@ -53,16 +56,19 @@ export async function lockImages(engine: Engine, request: LockRequest): Promise<
   const { path } = engine.lock;
   const present = readLockFile(path);
   if (!present && request.names.length === 0) throw noLock(path);
-  const names = request.names.length > 0 ? request.names.map(tagName) : Object.keys(present ?? {}).sort();
+  const names = request.names.length > 0 ? request.names : Object.keys(present ?? {}).sort();
   const results: LockResult[] = [];
-  for (const name of names) {
-    const before = present && Object.hasOwn(present, name) ? present[name] : undefined;
+  for (const word of names) {
+    checkLockable(word);
+    const meant = lockedMeaning(engine, await meanings(word, process.env));
+    const known = formatReference(meant[0] as Reference);
+    const before = present && Object.hasOwn(present, known) ? present[known] : undefined;
     if (before && !request.update && request.platforms.every((platform) => hasPlatform(before, platform))) {
-      results.push({ name, change: "unchanged", image: before, before });
+      results.push({ name: known, change: "unchanged", image: before, before });
       continue;
     }
     request.signal?.throwIfAborted();
-    const image = await wantedImage(engine, parseReference(name), request, before);
+    const { name, image } = await firstFound(meant, (reference) => wantedImage(engine, reference, request, before));
     const same = before && JSON.stringify(normal(before)) === JSON.stringify(normal(image));
     results.push({ name, image, change: same ? "unchanged" : before ? "updated" : "added", ...(before && { before }) });
   }
@@ -74,11 +80,32 @@ export async function lockImages(engine: Engine, request: LockRequest): Promise<
   return results;
 }
 
+/** As pull does: a short name is the first of its meanings that a registry has. */
+async function firstFound(
+  references: Reference[],
+  find: (reference: Reference) => Promise<LockedImage>,
+): Promise<{ name: string; image: LockedImage }> {
+  let refusal: unknown;
+  for (const reference of references) {
+    try {
+      return { name: formatReference(reference), image: await find(reference) };
+    } catch (error) {
+      if (!(error instanceof RegistryError)) throw error;
+      refusal ??= error;
+    }
+  }
+  throw refusal;
+}
+
 /** Takes names out of the lock file. */
 export async function unlockImages(engine: Engine, words: string[]): Promise<string[]> {
   const present = readLockFile(engine.lock.path);
   if (!present) throw noLock(engine.lock.path);
-  const names = words.map(tagName);
+  const names: string[] = [];
+  for (const word of words) {
+    checkLockable(word);
+    names.push(formatReference(lockedMeaning(engine, await meanings(word, process.env))[0] as Reference));
+  }
   const missing = names.find((name) => !Object.hasOwn(present, name));
   if (missing !== undefined) {
     throw new TsboxError(`Cannot unlock "${missing}": it is not in ${visible(engine.lock.path)}`, {
@@ -113,16 +140,14 @@ function noLock(path: string): TsboxError {
 }
 
 /** A name with a digest needs no lock; a built-in one has no registry. */
-function tagName(word: string): string {
+function checkLockable(word: string): void {
   checkNotBuiltin(word, "lock");
-  const reference = parseReference(word);
-  if (reference.digest !== undefined) {
+  if (parseReference(word).digest !== undefined) {
     throw new TsboxError(`Cannot lock "${visible(word)}": its digest pins it already`, {
       code: "INVALID_REFERENCE",
       hint: "lock the tag instead",
     });
   }
-  return formatReference(reference);
 }
 
 function hasPlatform(image: LockedImage, platform: Platform): boolean {

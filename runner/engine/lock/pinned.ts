@@ -2,6 +2,7 @@ import { TsboxError, visible } from "../../base/error.ts";
 import { formatPlatform, hostPlatform, platformMatches } from "../../oci/platform.ts";
 import { formatReference, parseReference, type Reference } from "../../oci/reference.ts";
 import type { Descriptor, Digest, Platform } from "../../oci/types.ts";
+import { meanings } from "../../registry/short-names.ts";
 import { readIndex, refName, SERVED_DIGEST } from "../../store/image-index.ts";
 import { storeLayout } from "../../store/layout.ts";
 import type { Engine } from "../engine.ts";
@@ -80,10 +81,17 @@ function fits(entry: Descriptor, pin: Pin): boolean {
   );
 }
 
+/** Of all that a short name may stand for, what is locked; everything where nothing is. */
+export function lockedMeaning(engine: Engine, references: Reference[]): Reference[] {
+  const lock = references.length > 1 ? readLockFile(engine.lock.path) : undefined;
+  const found = lock && references.find((reference) => Object.hasOwn(lock, formatReference(reference)));
+  return found ? [found] : references;
+}
+
 /** An id or digest of the store says itself what is meant; only names are looked up in the lock. */
-export function lockableName(engine: Engine, word: string): Reference | undefined {
+export async function lockableName(engine: Engine, word: string): Promise<Reference | undefined> {
   if (word === "base" || word === "host" || /^(sha256:)?[0-9a-f]{64}$/.test(word)) return undefined;
-  const reference = parseReference(word);
+  const [reference = parseReference(word)] = lockedMeaning(engine, await meanings(word, process.env));
   if (!/^[0-9a-f]{2,63}$/.test(word)) return reference;
   // the start of an id reads like a name: a name is what the store or the lock knows as one
   const full = formatReference(reference);
