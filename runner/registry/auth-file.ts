@@ -2,6 +2,7 @@ import { mkdirSync, readFileSync, realpathSync } from "node:fs";
 import { dirname, join } from "node:path";
 import { writeFileAtomic } from "../base/atomic-write.ts";
 import { TsboxError } from "../base/error.ts";
+import { lock, unlock } from "../sys/native.ts";
 
 /** One registry's, or one repository's, entry. */
 export interface AuthEntry {
@@ -70,19 +71,24 @@ export function readAuthFile(path: string): AuthFile {
   });
 }
 
-/** Changes a file in one step; nobody but its owner can read it. A link to it stays one. */
-export function changeAuthFile(path: string, change: (content: AuthFile) => AuthFile): void {
-  const content = change(readAuthFile(path));
+/** Changes a file in one step, while no other login does; nobody but its owner can read it. A link to it stays one. */
+export async function changeAuthFile(path: string, change: (content: AuthFile) => AuthFile): Promise<void> {
+  let held: number | undefined;
   try {
     mkdirSync(dirname(path), { recursive: true, mode: 0o700 });
+    held = await lock(`${path}.lock`);
+    const content = change(readAuthFile(path));
     writeFileAtomic(target(path), `${JSON.stringify(content, undefined, "\t")}\n`, 0o600);
   } catch (cause) {
+    if (cause instanceof TsboxError) throw cause;
     throw new TsboxError(`Cannot write credentials to "${path}": ${(cause as NodeJS.ErrnoException).code}`, {
       code: "AUTH_FILE",
       hint: "name another file with --authfile",
       cause,
       exitCode: 1,
     });
+  } finally {
+    if (held !== undefined) unlock(held);
   }
 }
 

@@ -35,7 +35,7 @@ export async function keepCredentials(
     if (code !== 0) throw helperError(helper, "store", target.domain, `it ended with status ${code}`);
   }
   // an empty entry says that a helper has it
-  changeAuthFile(path, (content) => ({ ...content, auths: { ...content.auths, [key]: entry } }));
+  await changeAuthFile(path, (content) => ({ ...content, auths: { ...content.auths, [key]: entry } }));
   return helper === undefined ? path : `docker-credential-${helper}`;
 }
 
@@ -51,7 +51,7 @@ export async function dropCredentials(target: LoginTarget, sources: KeepSources)
     }
     const keys = keysOf(target).filter((key) => Object.hasOwn(content.auths ?? {}, key));
     if (keys.length === 0) continue;
-    changeAuthFile(path, (now) => ({ ...now, auths: withoutKeys(now.auths, keys) }));
+    await changeAuthFile(path, (now) => ({ ...now, auths: withoutKeys(now.auths, keys) }));
     places.push(path);
   }
   return places;
@@ -70,7 +70,7 @@ export async function dropAllCredentials(sources: KeepSources): Promise<string> 
     const helper = content.credHelpers?.[domain] ?? content.credsStore;
     if (helper !== undefined) await eraseFrom(helper, domain, sources);
   }
-  if (content.auths !== undefined) changeAuthFile(path, (now) => ({ ...now, auths: {} }));
+  if (content.auths !== undefined) await changeAuthFile(path, (now) => ({ ...now, auths: {} }));
   return path;
 }
 

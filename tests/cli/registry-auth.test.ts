@@ -1,5 +1,14 @@
 /** `login`, `logout` and what they are for: Debian's docker-registry behind htpasswd, and behind tokens and TLS. */
-import { chmodSync, existsSync, mkdirSync, readFileSync, statSync, symlinkSync, writeFileSync } from "node:fs";
+import {
+  chmodSync,
+  existsSync,
+  lstatSync,
+  mkdirSync,
+  readFileSync,
+  statSync,
+  symlinkSync,
+  writeFileSync,
+} from "node:fs";
 import { join } from "node:path";
 import { test } from "uvu";
 import * as assert from "uvu/assert";
@@ -106,6 +115,20 @@ able("a file of one's own, one in docker's form, and what else stands in them", 
   assert.is(ok(await box.run(["login", "--get-login", registry.host], { env: given })), USER);
   assert.match(ok(await box.run(["logout", "--all"], { env: named })), own);
   assert.equal(JSON.parse(readFileSync(own, "utf8")), { auths: {} });
+});
+
+able("logins at the same time all stay; a file that is a link stays one", async () => {
+  await using box = workspace();
+  await using one = await startRegistry({ auth: "htpasswd" });
+  await using two = await startRegistry({ auth: "htpasswd" });
+  const file = join(box.dir, "kept.json");
+  writeFileSync(file, "{}");
+  const link = join(box.dir, "link.json");
+  symlinkSync(file, link);
+  const parts = [one, two].flatMap(({ host }) => [host, `${host}/a`, `${host}/b`]);
+  await Promise.all(parts.map(async (part) => ok(await login(box, part, "--authfile", link))));
+  assert.equal(Object.keys(JSON.parse(readFileSync(file, "utf8")).auths).sort(), parts.sort());
+  assert.ok(lstatSync(link).isSymbolicLink());
 });
 
 able("a credential helper keeps the secret; it is in no file and on no command line", async () => {
