@@ -48,6 +48,14 @@ export function authPaths(authfile: string | undefined, env: NodeJS.ProcessEnv):
   };
 }
 
+const STATES: Record<string, string> = {
+  EACCES: "permission denied",
+  EISDIR: "it is a folder",
+  ENOSPC: "the disk is full",
+  ENOTDIR: "its folder is a file",
+  EROFS: "the file system is read-only",
+};
+
 /** A file's content; empty when there is none. */
 export function readAuthFile(path: string): AuthFile {
   let text: string;
@@ -56,7 +64,7 @@ export function readAuthFile(path: string): AuthFile {
   } catch (cause) {
     const { code } = cause as NodeJS.ErrnoException;
     if (code === "ENOENT" || code === "ENOTDIR") return {};
-    throw new TsboxError(`Cannot read credentials of "${path}": ${code}`, { code: "AUTH_FILE", cause, exitCode: 1 });
+    throw new TsboxError(`Cannot read credentials of "${path}": ${STATES[code ?? ""] ?? code}`, { code: "AUTH_FILE", cause, exitCode: 1 });
   }
   try {
     const value: unknown = text.trim() === "" ? {} : JSON.parse(text);
@@ -81,7 +89,8 @@ export async function changeAuthFile(path: string, change: (content: AuthFile) =
     writeFileAtomic(target(path), `${JSON.stringify(content, undefined, "\t")}\n`, 0o600);
   } catch (cause) {
     if (cause instanceof TsboxError) throw cause;
-    throw new TsboxError(`Cannot write credentials to "${path}": ${(cause as NodeJS.ErrnoException).code}`, {
+    const { code = "" } = cause as NodeJS.ErrnoException;
+    throw new TsboxError(`Cannot write credentials to "${path}": ${STATES[code] ?? code}`, {
       code: "AUTH_FILE",
       hint: "name another file with --authfile",
       cause,
