@@ -64,7 +64,11 @@ export function readAuthFile(path: string): AuthFile {
   } catch (cause) {
     const { code } = cause as NodeJS.ErrnoException;
     if (code === "ENOENT" || code === "ENOTDIR") return {};
-    throw new TsboxError(`Cannot read credentials of "${path}": ${STATES[code ?? ""] ?? code}`, { code: "AUTH_FILE", cause, exitCode: 1 });
+    throw new TsboxError(`Cannot read credentials of "${path}": ${STATES[code ?? ""] ?? code}`, {
+      code: "AUTH_FILE",
+      cause,
+      exitCode: 1,
+    });
   }
   try {
     const value: unknown = text.trim() === "" ? {} : JSON.parse(text);
