@@ -63,13 +63,15 @@ export async function describeContainer(engine: Engine, options: RunOptions): Pr
   const resolved = await resolveRoot(engine, options, identity);
   const { config, lowers } = resolved;
   const capabilities = capabilityMask(options.capAdd, options.capDrop);
-  const user = containerUser(userSpec(engine, options, config.User), lowers);
+  const root = resolved.root.kind === "image" ? await withInitLayer(engine, resolved.root, identity) : resolved.root;
+  // with keep-id the init layer has the caller's name
+  const user = containerUser(userSpec(engine, options, config.User), root.kind === "image" ? root.lowers : lowers);
   const seccomp = await seccompFilter(engine, capabilities, options.seccomp);
   return {
     options,
     identity,
     resolved,
-    root: resolved.root.kind === "image" ? await withInitLayer(engine, resolved.root, identity) : resolved.root,
+    root,
     process: {
       argv: processArgv(config, options.command, options.entrypoint),
       env: processEnv(

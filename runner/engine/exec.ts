@@ -1,11 +1,13 @@
 import { mkdirSync, writeFileSync } from "node:fs";
 import { join } from "node:path";
 import { TsboxError } from "../base/error.ts";
+import type { ContainerRecord } from "../container/record.ts";
 import { encodePlan } from "../helper/wire.ts";
 import { execPlan, type Supervision, UNSEEN_TERMINAL } from "../plan/build.ts";
 import { ALL_CAPABILITIES } from "../plan/capabilities.ts";
 import { processEnv } from "../plan/process.ts";
 import type { Plan } from "../plan/types.ts";
+import { initLayerPath } from "../store/layer-store.ts";
 import { containerState } from "./container-state.ts";
 import { containerUser } from "./container-user.ts";
 import type { Engine } from "./engine.ts";
@@ -46,7 +48,7 @@ export function prepareExec(
       exitCode: 1,
     });
   }
-  const user = containerUser(options.user ?? record.user, record.lowers);
+  const user = containerUser(options.user ?? record.user, withInit(record));
   const base = record.env.filter((variable) => !options.unsetEnv.includes(variable.split("=", 1)[0] ?? ""));
   const plan = execPlan(
     {
@@ -69,4 +71,9 @@ export function prepareExec(
     { detach: false, signalProxy: false, dieWithParent: false, ...supervision, cleanup: [] },
   );
   return { plan, dir: engine.containers.dir(record.id) };
+}
+
+/** With keep-id the init layer has the caller's name; it lies below what the container has written. */
+function withInit({ imageID, lowers: [upper = "/", ...lowers] }: ContainerRecord): string[] {
+  return imageID === "" ? [upper, ...lowers] : [upper, initLayerPath(lowers), ...lowers];
 }

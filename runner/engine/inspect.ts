@@ -51,6 +51,7 @@ function describe(engine: Engine, record: ContainerRecord): object {
     RestartCount: state.restarts,
     Driver: "overlay",
     HostConfig: {
+      Binds: bindWords(record.mounts),
       RestartPolicy: { Name: policyName, MaximumRetryCount: Number(most ?? 0) },
       NetworkMode: record.network,
       AutoRemove: record.autoRemove,
@@ -92,6 +93,14 @@ function describe(engine: Engine, record: ContainerRecord): object {
     },
     NetworkSettings: { Networks: { [record.network]: {} }, Ports: {} },
   };
+}
+
+/** As they would stand behind -v. */
+function bindWords(mounts: UserMount[]): string[] | null {
+  const words = mounts
+    .filter(({ kind, anonymous }) => (kind === "bind" || kind === "volume") && !anonymous)
+    .map((mount) => `${mount.name ?? mountSource(mount)}:${mount.target}:${mount.flags.includes("ro") ? "ro" : "rw"}`);
+  return words.length > 0 ? words : null;
 }
 
 /** Docker's form. */

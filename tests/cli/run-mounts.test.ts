@@ -130,6 +130,7 @@ test("keep-id: files in a bind mount are the caller's, who has a name", async ()
   if (/^[a-z_][a-z0-9_.-]*$/i.test(username)) {
     assert.is(stdout, `${uid}\n${username}\n${username}\n/etc/passwd:1\n/etc/group:1\n`);
   }
+  assert.is((await sh("id -u", "--userns", "keep-id", "-u", username)).stdout, `${uid}\n`);
   // without --userns the image's own file is shown
   assert.is((await sh(`grep -c ":${uid}:" /etc/passwd`)).stdout, "0\n");
   if (single) return;

@@ -45,6 +45,24 @@ test("modes, links, times and names that are no text arrive in the volume", asyn
   assert.is(stdout, (await list(join(root, "data"))).stdout);
 });
 
+test("a copy that was cut off is made again, beside what is there", async () => {
+  await volume("create", "cut");
+  writeFileSync(join(dataOf("cut"), "passwd"), "half");
+  writeFileSync(join(dataOf("cut"), "mine"), "");
+  writeFileSync(join(dataOf("cut"), "../lock"), "c");
+  assert.is(
+    (await sh("head -c 4 /etc/passwd; ls /etc | grep -c -e os-release -e mine", "-v", "cut:/etc")).stdout,
+    "root2\n",
+  );
+});
+
+test("containers that start together with one fresh volume find all of it", async () => {
+  const many = [1, 2, 3].map(() => sh("ls /bin | wc -l", "-v", "together:/bin"));
+  const counts = (await Promise.all(many)).map(({ stdout }) => stdout);
+  assert.equal(counts, [counts[0], counts[0], counts[0]]);
+  assert.is((await sh("ls /bin | wc -l")).stdout, counts[0]);
+});
+
 test("nocopy leaves a volume empty", async () => {
   assert.is((await sh("ls -A /etc | grep -v -e ^hosts -e ^hostname -e ^resolv", "-v", "bare:/etc:nocopy")).stdout, "");
   const flag = "type=volume,src=bare2,dst=/home,volume-nocopy";
