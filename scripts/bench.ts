@@ -343,7 +343,80 @@ function memory(): void {
   table("what supervises a detached container", "KiB", new Map(rss), "podman conmon RSS");
 }
 
-const groups: Record<string, () => void | Promise<void>> = { load, save, start, exec, script, pull, memory };
+/** Six steps in two stages, with 2,000 files copied: from nothing, all from the cache, with one file changed. */
+function build(): void {
+  const context = join(work, "context");
+  sh(
+    `rm -rf context; mkdir -p context/src; cd context/src; for i in $(seq 20); do mkdir d$i; for j in $(seq 100); do echo "file $i $j $RANDOM" > d$i/f$j; done; done`,
+  );
+  writeFileSync(
+    join(context, "Dockerfile"),
+    [
+      "FROM localhost/debian AS build",
+      "RUN mkdir -p /out && echo one > /out/one",
+      "COPY src /src",
+      "RUN cat /src/*/* | sha256sum > /out/sum",
+      "FROM localhost/debian",
+      "COPY --from=build /out /out",
+      "RUN test -s /out/sum && echo done > /done",
+      'CMD ["cat", "/out/sum"]',
+    ].join("\n"),
+  );
+  const tar = debianTar();
+  sh(`${tsbox} import ${tar} localhost/debian >/dev/null`);
+  const others = ["podman", "buildah"].filter(has);
+  if (others.length > 0) sh(`podman import -q ${tar} localhost/debian >/dev/null`);
+  const words = (name: string, ...more: string[]) => [
+    ...(name === "podman"
+      ? podman("build")
+      : name === "buildah"
+        ? ["buildah", "--runtime", "crun", "build"]
+        : [tsbox, "build"]),
+    ...(name === "tsbox" ? [] : ["--layers", "--pull=never"]),
+    ...["--network", "none", "-q", "-t", `localhost/built-${name}`],
+    ...more,
+    context,
+  ];
+  const change = ["sh", "-c", `date +%s%N > ${context}/src/d7/f7`];
+  const contestants = (before: string[] | undefined, ...more: string[]): Contestant[] =>
+    ["tsbox", ...others].map((name) => ({
+      name: `${name} build`,
+      argv: words(name, ...more),
+      ...(before && { before }),
+    }));
+  const rounds = Math.max(3, Math.round(runs / 4));
+  compare("build of six steps, 2,000 files: cold", contestants(undefined, "--no-cache"), "podman build", rounds);
+  compare("build: fully cached", contestants(undefined), "podman build", rounds);
+  compare("build: one file of 2,000 changed", contestants(change), "podman build", rounds);
+  many(context);
+}
+
+/** A context of 100,000 files: the first build reads all of them, the next only what changed. */
+function many(context: string): void {
+  sh(
+    `rm -rf ${context}/src; mkdir ${context}/src; cd ${context}/src; for i in $(seq 100); do mkdir d$i; (cd d$i; seq 1000 | split -l 1 -a 4 - f); done`,
+  );
+  writeFileSync(join(context, "Dockerfile"), "FROM localhost/debian\nCOPY src /src\n");
+  // what is younger than a tick of the clock is not remembered
+  sh("sleep 1");
+  const once = timed([tsbox, "build", "-q", "-t", "localhost/many", context]);
+  compare(
+    `build of a context of 100,000 files (the first took ${Math.round(once)} ms)`,
+    [
+      { name: "nothing changed", argv: [tsbox, "build", "-q", "-t", "localhost/many", context] },
+      {
+        name: "hashes forgotten",
+        argv: [tsbox, "build", "-q", "-t", "localhost/many", context],
+        before: ["sh", "-c", `rm -rf ${process.env.HOME}/.local/share/tsbox/cache/build/hashes`],
+      },
+    ],
+    "hashes forgotten",
+    3,
+  );
+  sh(`rm -rf ${context}`);
+}
+
+const groups: Record<string, () => void | Promise<void>> = { load, save, start, exec, script, pull, build, memory };
 const asked = process.argv.slice(2);
 for (const name of asked) if (!groups[name]) throw new Error(`no group "${name}": ${Object.keys(groups).join(", ")}`);
 try {

@@ -148,4 +148,19 @@ onKernel("ADD takes archives apart, COPY does not", async () => {
   );
 });
 
+onKernel("the cache outlives its image, is counted by system df, and goes with builder prune", async () => {
+  await using box = buildWorkspace();
+  const text = "FROM base\nRUN --mount=type=cache,target=/c echo x > /c/x; echo y > /y\n";
+  await box.build(text);
+  assert.is((await box.tsbox("rmi", "img")).code, 0);
+  assert.match((await box.tsbox("system", "df")).stdout, /Build Cache +[1-9]/);
+  assert.match((await box.build(text)).stderr, /CACHED/);
+  await box.tsbox("builder", "prune", "-f");
+  assert.match((await box.build(text)).stderr, /CACHED/, "what an image has is kept");
+  await box.tsbox("rmi", "img");
+  assert.match((await box.tsbox("builder", "prune", "-af")).stdout, /Deleted build cache objects/);
+  assert.match((await box.tsbox("system", "df")).stdout, /Build Cache +0 /);
+  assert.not.match((await box.build(text)).stderr, /CACHED/);
+});
+
 test.run();
