@@ -102,6 +102,10 @@ async function addImage(
       return blobFile(layout, layer.digest);
     },
     {
+      onRead(number, bytes) {
+        const layer = layers[number] as Descriptor;
+        progress({ layer: layer.digest, phase: "unpacking", current: bytes, total: layer.size });
+      },
       onLayer: (number) => progress({ layer: (layers[number] as Descriptor).digest, phase: "done" }),
       // a layer that is not compressed was hashed when it was received
       isVerified: (number) => layers[number]?.digest === config.rootfs.diff_ids[number],

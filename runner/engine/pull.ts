@@ -165,6 +165,7 @@ async function fetchImage(
   const progress = (layer: Descriptor, phase: LayerProgress["phase"], current?: number) =>
     options.onProgress?.({ layer: layer.digest, phase, total: layer.size, ...(current !== undefined && { current }) });
   for (const layer of layers) progress(layer, present.has(layer.digest) ? "exists" : "waiting");
+  const arrived = new Set<Digest>();
   // a layer that the image has twice is one download
   const downloads = new Map<Digest, BlobDownload>();
   for (const layer of layers) {
@@ -172,6 +173,7 @@ async function fetchImage(
     // the ones before it first: they are the ones that can be unpacked
     const turn = downloads.size < AT_ONCE ? undefined : [...downloads.values()].at(-AT_ONCE)?.done;
     const onProgress = (bytes: number) => {
+      if (bytes === layer.size) arrived.add(layer.digest);
       if (!present.has(layer.digest)) progress(layer, "downloading", bytes);
     };
     const open = (offset: number) => client.blob(layer, offset);
@@ -189,6 +191,11 @@ async function fetchImage(
       },
       {
         worker,
+        onRead(number, bytes) {
+          const layer = layers[number] as Descriptor;
+          // while it still comes, it is unpacked as fast as it comes
+          if (arrived.has(layer.digest)) progress(layer, "unpacking", bytes);
+        },
         onLayer(number) {
           const layer = layers[number] as Descriptor;
           progress(layer, present.has(layer.digest) ? "exists" : "done");

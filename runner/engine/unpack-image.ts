@@ -33,16 +33,23 @@ interface Expected {
   /** Its bytes are known to have that diffID. */
   verified?: boolean;
   parent?: Digest;
+  /** Told now and then how many of its bytes are unpacked. */
+  onRead?: (bytes: number) => void;
 }
 
 export interface UnpackOptions {
   /** Told of each layer that is there. */
   onLayer?: (number: number) => void;
+  /** Told now and then how many of a layer's bytes are unpacked. */
+  onRead?: (number: number, bytes: number) => void;
   /** Layers whose bytes are known to have their diffID. */
   isVerified?: (number: number) => boolean;
   /** One that was started early; closed here. */
   worker?: UnpackWorker;
 }
+
+/** Milliseconds between two looks at how far the thread is. */
+const TOLD_EVERY = 100;
 
 /** Bytes of a compressed layer from which on a thread of its own saves more than its start costs. */
 export const WORTH_A_THREAD = 2 << 20;
@@ -56,7 +63,7 @@ export async function unpackLayers(
   identity: Identity,
   diffIDs: Digest[],
   source: LayerSource,
-  { onLayer = () => {}, isVerified = () => false, worker = new UnpackWorker() }: UnpackOptions = {},
+  { onLayer = () => {}, onRead, isVerified = () => false, worker = new UnpackWorker() }: UnpackOptions = {},
 ): Promise<string[]> {
   const layout = storeLayout(engine.root);
   await claimLayers(layout, identity.key, idMapText(identity));
@@ -68,7 +75,12 @@ export async function unpackLayers(
         try {
           // another process may have made it while we waited
           if (!hasLayer(layout, identity.key, chainID)) {
-            const expected = { diffID: diffIDs[number] as Digest, chainID, verified: isVerified(number) };
+            const expected = {
+              diffID: diffIDs[number] as Digest,
+              chainID,
+              verified: isVerified(number),
+              ...(onRead && { onRead: (bytes: number) => onRead(number, bytes) }),
+            };
             await unpackOne(engine, identity, source(number), lowers, expected, worker);
           }
         } finally {
@@ -133,7 +145,7 @@ async function passStream(plan: Plan, source: AsyncIterable<Uint8Array>, expecte
   const { sink } = apply;
   return finish(apply, async () => {
     try {
-      const unpacked = await unpackLayer({ source, sink, ...expected });
+      const unpacked = await unpackLayer({ source: counted(source, expected.onRead), sink, ...expected });
       // a sink whose reader has gone may never say that it has ended
       await Promise.race([end(sink), apply.done]);
       return unpacked;
@@ -163,7 +175,15 @@ async function passFile(plan: Plan, source: BlobFile, expected: Expected, worker
         const { size, growth } = source;
         const { diffID, verified = false } = expected;
         const job = { fd: file.fd, size, sink: write, diffID: diffID as Digest, verified };
-        return await worker.unpack({ ...job, ...(growth && { growth: growth.shared }) });
+        const consumed = new SharedArrayBuffer(8);
+        const { onRead } = expected;
+        const told = () => onRead?.(Number(Atomics.load(new BigInt64Array(consumed), 0)));
+        const timer = onRead && setInterval(told, TOLD_EVERY);
+        try {
+          return await worker.unpack({ ...job, consumed, ...(growth && { growth: growth.shared }) });
+        } finally {
+          clearInterval(timer);
+        }
       } catch (error) {
         // why its bytes are void is not known to the worker
         if ((error as { code?: string }).code === SOURCE_FAILED) await source.done;
@@ -195,6 +215,16 @@ async function finish(apply: Applying, work: () => Promise<UnpackedLayer>): Prom
     throw explained(error);
   });
   return { unpacked, applied };
+}
+
+/** The source again; how much of it was taken is told. */
+async function* counted(source: AsyncIterable<Uint8Array>, onRead: Expected["onRead"]): AsyncGenerator<Uint8Array> {
+  let bytes = 0;
+  for await (const chunk of source) {
+    yield chunk;
+    bytes += chunk.length;
+    onRead?.(bytes);
+  }
 }
 
 function end(sink: Writable): Promise<void> {

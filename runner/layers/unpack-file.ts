@@ -18,6 +18,8 @@ export interface UnpackJob {
   diffID: string;
   /** The bytes are known to have that diffID. */
   verified?: boolean;
+  /** Eight bytes: how much of the file was read, for whoever shows it. */
+  consumed?: SharedArrayBuffer;
 }
 
 /** Waits for so many bytes at once, if there are as many: each wait costs a switch between threads. */
@@ -44,10 +46,12 @@ function available({ growth, size }: UnpackJob, wanted: number): number {
 function reader(job: UnpackJob): ReadInto {
   let offset = 0;
   let there = 0;
+  const consumed = job.consumed && new BigInt64Array(job.consumed);
   return (target) => {
     if (there === offset) there = available(job, offset + PIECE);
     const n = readSync(job.fd, target, 0, Math.min(target.length, there - offset), offset);
     offset += n;
+    if (consumed) Atomics.store(consumed, 0, BigInt(offset));
     return n;
   };
 }

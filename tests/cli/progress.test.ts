@@ -139,6 +139,10 @@ able("push and load tell theirs the same way", async () => {
   assert.is((await box.tsbox("rmi", name)).code, 0);
   const loaded = await box.tsbox("load", "--progress=json", "-i", `${box.dir}/app.tar`);
   assert.is(loaded.code, 0, loaded.stderr);
+  assert.ok(
+    loaded.stderr.split("\n").some((line) => line !== "" && JSON.parse(line).current === JSON.parse(line).total),
+    "the end of the extraction is told",
+  );
   const phases = loaded.stderr
     .trimEnd()
     .split("\n")
