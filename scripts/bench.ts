@@ -324,6 +324,72 @@ async function maxRss(argv: string[]): Promise<number> {
   return most;
 }
 
+const MANY_FILES =
+  "mkdir /many; cd /many; i=0; while [ $i -lt 100 ]; do mkdir $i; j=0; while [ $j -lt 100 ]; do seq $((i*j)) $((i*j+500)) >$i/$j; j=$((j+1)); done; i=$((i+1)); done";
+const CHANGED: [name: string, title: string, script: string][] = [
+  ["files", "10,000 files of 2 kB", MANY_FILES],
+  ["big", "one file of 500 MB that does not compress", "head -c 500000000 /dev/urandom >/big"],
+];
+
+/** The same container for both, made once. */
+function changed(name: string, script: string): void {
+  sh(`${tsbox} run --replace --name ${name} base sh -c '${script}'`);
+  if (has("podman"))
+    sh(
+      `podman --runtime crun run --replace --name ${name} --network none localhost/bench sh -c '${script}' >/dev/null`,
+    );
+}
+
+function removeChanged(name: string): void {
+  sh(`${tsbox} rm -f ${name}; podman rm -f -t 0 ${name} >/dev/null 2>&1 || true`);
+}
+
+/** podman leaves the layer uncompressed; tsbox's is ready to be pushed. */
+function commit(): void {
+  prepareRootfs();
+  for (const [name, title, script] of CHANGED) {
+    changed(name, script);
+    compare(
+      `commit of ${title}`,
+      [
+        {
+          name: "tsbox commit",
+          argv: [tsbox, "commit", "-q", name, "bench:made"],
+          before: ["sh", "-c", `${tsbox} rmi -f bench:made 2>/dev/null || true`],
+        },
+        ...(has("podman")
+          ? [
+              {
+                name: "podman commit",
+                argv: podman("commit", "-q", name, "localhost/made"),
+                before: ["sh", "-c", "podman rmi -f localhost/made >/dev/null 2>&1 || true"],
+              },
+            ]
+          : []),
+      ],
+      "podman commit",
+      Math.max(3, Math.round(runs / 4)),
+    );
+    removeChanged(name);
+  }
+}
+
+function diff(): void {
+  prepareRootfs();
+  changed("files", MANY_FILES);
+  compare(
+    "diff of 10,000 changes",
+    [
+      { name: "node -e 0 (floor)", argv: ["node", "-e", "0"] },
+      { name: "tsbox diff", argv: [tsbox, "diff", "files"] },
+      ...(has("podman") ? [{ name: "podman diff", argv: podman("diff", "files") }] : []),
+    ],
+    "podman diff",
+    Math.max(3, Math.round(runs / 2)),
+  );
+  removeChanged("files");
+}
+
 /** What stays beside a detached container, from /proc. */
 function memory(): void {
   prepareRootfs();

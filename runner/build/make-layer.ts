@@ -1,7 +1,7 @@
 import type { Engine } from "../engine/engine.ts";
 import { unpackOne } from "../engine/unpack-image.ts";
 import { gzipPieces } from "../layers/gzip.ts";
-import { PIECE } from "../layers/pack.ts";
+import { PIECE } from "../layers/pieces.ts";
 import { type OutgoingEntry, writeArchive } from "../layers/writer.ts";
 import { chainIDs } from "../oci/chain.ts";
 import { OCI_LAYER_GZIP } from "../oci/media-types.ts";

@@ -82,7 +82,7 @@ export async function commit(engine: Engine, word: string, options: CommitOption
       history: [...(options.squash ? [] : (history ?? rootfs.diff_ids.map(() => ({})))), step],
     };
     const types = FORMATS[options.format];
-    const layer: Descriptor = { mediaType: OCI_LAYER_GZIP, digest: packed.digest, size: packed.size };
+    const layer: Descriptor = { mediaType: packed.mediaType, digest: packed.digest, size: packed.size };
     const configBlob = putBlob(layout, Buffer.from(JSON.stringify(config)));
     const manifest: Manifest = {
       schemaVersion: 2,

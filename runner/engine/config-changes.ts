@@ -16,7 +16,7 @@ function applyChange(config: ProcessConfig, change: string): ProcessConfig {
     case "ENTRYPOINT":
       return { ...config, Entrypoint: command(text) };
     case "ENV":
-      return { ...config, Env: [...(config.Env ?? []), ...pairs(text, change).map(([k, v]) => `${k}=${v}`)] };
+      return { ...config, Env: withVariables(config.Env ?? [], pairs(text, change)) };
     case "LABEL":
       return { ...config, Labels: { ...config.Labels, ...Object.fromEntries(pairs(text, change)) } };
     case "WORKDIR":
@@ -27,14 +27,23 @@ function applyChange(config: ProcessConfig, change: string): ProcessConfig {
       return { ...config, StopSignal: text };
     case "EXPOSE":
       return { ...config, ExposedPorts: { ...config.ExposedPorts, ...ports(text) } };
+    case "ONBUILD":
+      return { ...config, OnBuild: [...(config.OnBuild ?? []), text] };
     case "VOLUME":
       return { ...config, Volumes: { ...config.Volumes, ...Object.fromEntries(paths(text).map((p) => [p, {}])) } };
     default:
       throw new TsboxError(`Cannot apply change "${change}": unknown instruction "${instruction ?? ""}"`, {
         code: "INVALID_CHANGE",
-        hint: "CMD, ENTRYPOINT, ENV, EXPOSE, LABEL, STOPSIGNAL, USER, VOLUME or WORKDIR",
+        hint: "CMD, ENTRYPOINT, ENV, EXPOSE, LABEL, ONBUILD, STOPSIGNAL, USER, VOLUME or WORKDIR",
       });
   }
+}
+
+/** A variable keeps its place; a new one comes last. */
+function withVariables(env: string[], set: [string, string][]): string[] {
+  const values = new Map(env.map((variable) => [variable.split("=", 1)[0] ?? "", variable]));
+  for (const [name, value] of set) values.set(name, `${name}=${value}`);
+  return [...values.values()];
 }
 
 /** The exec form (a JSON list), or a line for the shell. */

@@ -1,22 +1,20 @@
-import { createHash } from "node:crypto";
 import { TsboxError } from "../base/error.ts";
 import { EVENTS_FD, packTree } from "../helper/client.ts";
 import { RecordKind } from "../layers/abi.ts";
-import { gzipPieces } from "../layers/gzip.ts";
 import { type PackTarOptions, type PackTarResult, packTar, type TrueEntry } from "../layers/pack.ts";
+import { PiecePool } from "../layers/pieces.ts";
 import { eachEntry, type PackedEntry } from "../layers/records.ts";
-import { OCI_LAYER_GZIP } from "../oci/media-types.ts";
 import type { Digest } from "../oci/types.ts";
 import { storePlan } from "../plan/build.ts";
 import type { Identity } from "../plan/idmap.ts";
 import type { Op } from "../plan/types.ts";
-import { putBlobStream } from "../store/blob-store.ts";
-import type { Inbox } from "../store/inbox.ts";
+import { type Inbox, openInbox } from "../store/inbox.ts";
 import { makeStore, storeLayout } from "../store/layout.ts";
 import { type Deferred, layerOwners, type Owners, percentEncoded } from "../store/owners.ts";
 import { mergedOps } from "./container-tree.ts";
 import type { Engine } from "./engine.ts";
 import { explained } from "./explain.ts";
+import { keepLayer } from "./keep-layer.ts";
 
 export interface PackLayerOptions {
   /** An overlay's upper directory: it becomes the layer. */
@@ -66,35 +64,31 @@ async function packInto(
 ): Promise<PackedLayer> {
   const layout = storeLayout(engine.root);
   makeStore(layout);
-  const { inbox } = options;
-  const keep = (blob: AsyncIterable<Uint8Array>) => (inbox ? inbox.receive(blob) : putBlobStream(layout, blob));
-  const hash = createHash("sha256");
+  const inbox = options.inbox ?? openInbox(layout);
   const result: PackTarResult = { size: 0, entries: 0, exact: true };
+  const pool = new PiecePool();
   const tarOptions: PackTarOptions = {
+    pool,
     layer: true,
     ...(options.sourceDateEpoch !== undefined && { sourceDateEpoch: options.sourceDateEpoch }),
     ...(owners.any && { trueEntry: (entry: PackedEntry) => owners.find(entry) }),
   };
-  async function* hashed(tar: AsyncIterable<Buffer>): AsyncGenerator<Buffer> {
-    for await (const piece of tar) {
-      hash.update(piece);
-      yield piece;
-    }
+  try {
+    const blob = await packing(options.identity, ops, options.signal, (records) =>
+      keepLayer(inbox, packTar(records, tarOptions, result), pool),
+    );
+    if (!options.inbox) await inbox.adopt([blob.digest]);
+    return {
+      ...blob,
+      tarSize: result.size,
+      entries: result.entries,
+      changed: result.entries > 0,
+      exact: result.exact && options.sourceDateEpoch === undefined,
+      deferred: owners.deferred,
+    };
+  } finally {
+    if (!options.inbox) inbox.release();
   }
-  const { digest, size } = await packing(options.identity, ops, options.signal, (records) =>
-    keep(gzipPieces(hashed(packTar(records, tarOptions, result)))),
-  );
-  return {
-    diffID: `sha256:${hash.digest("hex")}`,
-    digest,
-    size,
-    mediaType: OCI_LAYER_GZIP,
-    tarSize: result.size,
-    entries: result.entries,
-    changed: result.entries > 0,
-    exact: result.exact && options.sourceDateEpoch === undefined,
-    deferred: owners.deferred,
-  };
 }
 
 /** Runs `pack` and lets `consume` have its records. Of two failures the helper's own says more than that the stream was cut off. */

@@ -1,5 +1,6 @@
 import { TsboxError, visible } from "../base/error.ts";
 import { RECORD_HEADER_SIZE, RecordFlag, RecordKind } from "./abi.ts";
+import { PIECE, PiecePool } from "./pieces.ts";
 import { type PackedEntry, packedEntry, RecordSplitter } from "./records.ts";
 import { rawTarWriter } from "./writer.ts";
 
@@ -18,6 +19,8 @@ export interface PackTarOptions {
   sourceDateEpoch?: number;
   /** The archive is a layer: names that would be read as whiteouts are refused. Otherwise names are just names. */
   layer?: boolean;
+  /** Where pieces come from; whoever has done with one gives it back. Without it each is new, and kept at will. */
+  pool?: PiecePool;
   /** Asked for every entry, if given. */
   trueEntry?: (entry: PackedEntry) => TrueEntry | undefined;
 }
@@ -31,8 +34,6 @@ export interface PackTarResult {
 }
 
 const TAR_BLOCK = 512;
-/** What leaves here at once: zlib's jobs and the digests like large pieces. */
-export const PIECE = 1 << 20;
 const ZEROS = new Uint8Array(64 << 10);
 /** A file of mode 0 stands for a device that could not be made here. */
 const DEVICES: number[] = [RecordKind.CHARACTER, RecordKind.BLOCK];
@@ -50,7 +51,8 @@ export async function* packTar(
   const view = new DataView(writer.record.buffer, writer.record.byteOffset, writer.record.byteLength);
   const splitter = new RecordSplitter();
   Object.assign(result, { size: 0, entries: 0, exact: true });
-  let piece = Buffer.allocUnsafeSlow(PIECE);
+  const pool = options.pool ?? new PiecePool();
+  let piece = pool.take();
   let used = 0;
   /** Content of the current file that is still to come, its holes included. */
   let left = 0;
@@ -59,7 +61,7 @@ export async function* packTar(
 
   const full = () => {
     const done = piece;
-    piece = Buffer.allocUnsafeSlow(PIECE);
+    piece = pool.take();
     used = 0;
     result.size += PIECE;
     return done;

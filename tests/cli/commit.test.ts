@@ -177,6 +177,28 @@ async function owners(archive: string): Promise<Map<string, string>> {
   );
 }
 
+able("what does not compress is kept as it is, until something does", async () => {
+  for (const [script, type] of [
+    ["head -c 5000000 /dev/urandom >/a", "application/vnd.oci.image.layer.v1.tar"],
+    ["head -c 5000000 /dev/urandom >/a; seq 1000000 >/z", "application/vnd.oci.image.layer.v1.tar+gzip"],
+    ["seq 1000000 >/a; head -c 5000000 /dev/urandom >/z", "application/vnd.oci.image.layer.v1.tar+gzip"],
+  ]) {
+    await after(script as string, async (box) => {
+      ok(await box.tsbox("commit", "made", "mine:1"));
+      const manifest = JSON.parse(readBlob(box, await inspect(box, "{{.Digest}}", "mine:1")));
+      assert.is(manifest.layers.at(-1).mediaType, type);
+      const [ran, committed] = ["made", "mine:1"];
+      const sum = ["sh", "-c", "cat /a /z 2>/dev/null | sha256sum"];
+      ok(await box.tsbox("export", "-o", join(box.dir, "root.tar"), ran));
+      ok(await box.tsbox("import", join(box.dir, "root.tar"), "direct:1"));
+      assert.is(
+        ok(await box.tsbox("run", "--rm", committed, ...sum)),
+        ok(await box.tsbox("run", "--rm", "direct:1", ...sum)),
+      );
+    });
+  }
+});
+
 able("what cannot be committed is told", async () => {
   await using box = workspace();
   ok(await box.tsbox("run", "--name", "made", "base", "true"));

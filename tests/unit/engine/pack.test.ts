@@ -1,6 +1,6 @@
 /** `apply` after `pack` is the identity: random changes on the kernel's overlay, packed, unpacked over the same layers, and seen to be the same. */
 
-import { mkdirSync, mkdtempSync, rmSync } from "node:fs";
+import { closeSync, linkSync, mkdirSync, mkdtempSync, openSync, rmSync, symlinkSync } from "node:fs";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
 import type { Readable } from "node:stream";
@@ -122,6 +122,28 @@ able(`random changes, packed and unpacked again, give the same tree (seed ${SEED
       );
       lowers = [root, ...lowers];
     }
+  }),
+);
+
+able("a hundred thousand entries are packed and unpacked again", () =>
+  inStore(async (engine, folder) => {
+    const layout = storeLayout(engine.root);
+    const identity = engine.identity();
+    const upper = folder("upper");
+    for (let i = 0; i < 1000; i++) {
+      const below = join(upper, `d${i}`);
+      mkdirSync(below);
+      for (let k = 0; k < 99; k++) {
+        if (k === 0) closeSync(openSync(join(below, "0"), "w"));
+        else if (k % 4 === 0) symlinkSync("target", join(below, `${k}`));
+        else linkSync(join(below, "0"), join(below, `${k}`));
+      }
+    }
+    const packed = await packLayer(engine, { upper, lowers: [], identity });
+    assert.is(packed.entries, 100_000);
+    const diffID = await unpackOne(engine, identity, blobStream(layout, packed.digest), [], { diffID: packed.diffID });
+    const root = layerRoot(layout, identity.key, diffID);
+    assert.is((await packLayer(engine, { upper: root, lowers: [], identity })).diffID, packed.diffID);
   }),
 );
 
