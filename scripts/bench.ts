@@ -482,7 +482,18 @@ function many(context: string): void {
   sh(`rm -rf ${context}`);
 }
 
-const groups: Record<string, () => void | Promise<void>> = { load, save, start, exec, script, pull, build, memory };
+const groups: Record<string, () => void | Promise<void>> = {
+  load,
+  save,
+  start,
+  exec,
+  script,
+  pull,
+  build,
+  commit,
+  diff,
+  memory,
+};
 const asked = process.argv.slice(2);
 for (const name of asked) if (!groups[name]) throw new Error(`no group "${name}": ${Object.keys(groups).join(", ")}`);
 try {
