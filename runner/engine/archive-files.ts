@@ -1,23 +1,28 @@
 import { createReadStream, statSync } from "node:fs";
+import { open } from "node:fs/promises";
 import { posix } from "node:path";
 import { TsboxError } from "../base/error.ts";
-import { RecordKind } from "../layers/abi.ts";
-import { decompress } from "../layers/decompress.ts";
+import { type LayerRecord, RecordKind } from "../layers/abi.ts";
+import { decompress, sniff } from "../layers/decompress.ts";
 import { readEntries } from "../layers/reader.ts";
+import { scanArchive, Unscannable } from "../layers/scan.ts";
 import { isDigest } from "../oci/digest.ts";
 import type { Descriptor, Digest } from "../oci/types.ts";
 import { parseJson } from "../oci/validate.ts";
 import { hasBlob, readBlob } from "../store/blobs.ts";
 import type { Inbox } from "../store/inbox.ts";
 import type { StoreLayout } from "../store/layout.ts";
-import { directoryEntries, type InputEntry } from "./directory-entries.ts";
+import { directoryEntries, type InputEntry, readHead } from "./directory-entries.ts";
 
-/** One file of an archive, as it was kept: every file becomes a blob, whatever its name. */
+/** One file of an archive. Every file becomes a blob, whatever its name; a large one that can be found again later is received when it is needed. */
 export interface ArchiveFile {
-  digest: Digest;
+  /** Absent: it is large, and its name does not tell. */
+  digest: Digest | undefined;
   size: number;
   /** Its first bytes: how it is compressed is asked of layers only. */
   head: Buffer;
+  /** Where it lies, if it was not received yet. */
+  range?: { path: string; offset: number };
 }
 
 /** An archive or folder that was read to its end. `source` is how errors call it. */
@@ -25,6 +30,8 @@ export interface ArchiveFiles {
   layout: StoreLayout;
   source: string;
   files: Map<string, ArchiveFile>;
+  /** Large files that are blobs of these digests, once they were received. */
+  awaited: Map<Digest, ArchiveFile>;
 }
 
 const MAX_JSON = 4 << 20;
@@ -42,16 +49,28 @@ export async function readArchive(
   const source = describeSource(path);
   const files = new Map<string, ArchiveFile>();
   const links = new Map<string, string>();
+  const awaited = new Map<Digest, ArchiveFile>();
   for await (const entry of inputEntries(path)) {
     signal?.throwIfAborted();
-    if (entry.link === undefined) files.set(entry.path, await inbox.receive(entry.content, digestInName(entry.path)));
-    else links.set(entry.path, entry.link);
+    if (entry.link !== undefined) {
+      links.set(entry.path, entry.link);
+      continue;
+    }
+    const digest = digestInName(entry.path);
+    if (entry.range && entry.range.size > MAX_JSON) {
+      const file = { digest, ...entry.range, range: entry.range };
+      files.set(entry.path, file);
+      if (digest) awaited.set(digest, file);
+    } else {
+      files.set(entry.path, await inbox.receive(entry.content, digest));
+      if (digest) awaited.delete(digest);
+    }
   }
   for (const [from, target] of links) {
     const file = files.get(target);
     if (file) files.set(from, file);
   }
-  return { layout: inbox.layout, source, files };
+  return { layout: inbox.layout, source, files, awaited };
 }
 
 /** Blobs of OCI layouts and of skopeo's `dir:` are named by their digests. */
@@ -84,12 +103,54 @@ async function* inputEntries(path: string | undefined): AsyncGenerator<InputEntr
     throw unreadable(path, cause);
   }
   if (directory) yield* directoryEntries(path);
-  else yield* archiveEntries(fileChunks(path));
+  else if (!(await isPlainFile(path))) yield* archiveEntries(fileChunks(path));
+  else {
+    try {
+      yield* scannedEntries(path);
+    } catch (error) {
+      if (!(error instanceof Unscannable)) throw error;
+      // what was found is found again
+      yield* archiveEntries(fileChunks(path));
+    }
+  }
 }
 
-async function* fileChunks(path: string): AsyncGenerator<Uint8Array> {
+/** A file on a disk that is not compressed: its parts can be found again. */
+async function isPlainFile(path: string): Promise<boolean> {
+  if (!statSync(path).isFile()) return false;
   try {
-    yield* createReadStream(path, { highWaterMark: 1 << 20 });
+    return sniff(await readHead(path, 0)) === "none";
+  } catch (cause) {
+    throw cause instanceof TsboxError ? cause : unreadable(path, cause);
+  }
+}
+
+async function* scannedEntries(path: string): AsyncGenerator<InputEntry> {
+  const file = await open(path, "r");
+  try {
+    for await (const { record, path: name, offset } of scanArchive(file.fd)) {
+      const { size } = record;
+      if (record.kind !== RecordKind.FILE) yield* linkEntry(record, name);
+      else {
+        const content = fileChunks(path, offset, size);
+        yield { path: name, content, range: { path, offset, size, head: await readHead(path, offset) } };
+      }
+    }
+  } finally {
+    await file.close();
+  }
+}
+
+/** The bytes of a file that was left where it is. */
+export function awaitedChunks({ range, size }: ArchiveFile): AsyncIterable<Uint8Array> {
+  const { path, offset } = range as { path: string; offset: number };
+  return fileChunks(path, offset, size);
+}
+
+async function* fileChunks(path: string, offset = 0, size = Number.POSITIVE_INFINITY): AsyncGenerator<Uint8Array> {
+  if (size === 0) return;
+  try {
+    yield* createReadStream(path, { highWaterMark: 1 << 20, start: offset, end: offset + size - 1 });
   } catch (cause) {
     throw (cause as NodeJS.ErrnoException).syscall === undefined ? cause : unreadable(path, cause);
   }
@@ -104,17 +165,21 @@ function unreadable(path: string, cause: unknown): TsboxError {
 async function* archiveEntries(source: AsyncIterable<Uint8Array>): AsyncGenerator<InputEntry> {
   for await (const { record, path, content } of readEntries(decompress(source), { whiteouts: false })) {
     if (record.kind === RecordKind.FILE) yield { path, content };
-    // docker-archives name a layer that several images share by links
-    else if (record.kind === RecordKind.SYMLINK)
-      yield { path, link: posix.join(posix.dirname(path), Buffer.from(record.link).toString()) };
-    else if (record.kind === RecordKind.HARDLINK) yield { path, link: Buffer.from(record.link).toString() };
+    else yield* linkEntry(record, path);
   }
+}
+
+/** docker-archives name a layer that several images share by links. */
+function* linkEntry(record: LayerRecord, path: string): Generator<InputEntry> {
+  const link = Buffer.from(record.link).toString();
+  if (record.kind === RecordKind.SYMLINK) yield { path, link: posix.join(posix.dirname(path), link) };
+  else if (record.kind === RecordKind.HARDLINK) yield { path, link };
 }
 
 /** A file of the archive that must be JSON: its text. */
 export function archiveText({ layout, files, source }: ArchiveFiles, path: string): Buffer {
   const file = files.get(path);
-  if (file && file.size <= MAX_JSON) return readBlob(layout, file.digest);
+  if (file?.digest && file.size <= MAX_JSON) return readBlob(layout, file.digest);
   throw new TsboxError(`Cannot load ${path} of ${source}: it is ${file ? "too large" : "not in the archive"}`, {
     code: "INVALID_IMAGE",
     exitCode: 1,
@@ -133,8 +198,8 @@ export function blobJson(archive: ArchiveFiles, descriptor: Descriptor): Record<
 }
 
 /** What a descriptor says must be there, at the size it says: a layer that is unpacked already would not be looked at. */
-export function checkPresent({ layout, source }: ArchiveFiles, { digest, size }: Descriptor): void {
-  const found = hasBlob(layout, digest) ? statSync(layout.blob(digest)).size : undefined;
+export function checkPresent({ layout, source, awaited }: ArchiveFiles, { digest, size }: Descriptor): void {
+  const found = awaited.get(digest)?.size ?? (hasBlob(layout, digest) ? statSync(layout.blob(digest)).size : undefined);
   if (found === size) return;
   const state = found === undefined ? "is not in it" : `has ${found} bytes, its descriptor says ${size}`;
   throw new TsboxError(`Cannot load ${source}: blob ${digest} ${state}`, {

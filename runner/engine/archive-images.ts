@@ -11,9 +11,9 @@ import {
 } from "../oci/media-types.ts";
 import { choosePlatform, platformMatches } from "../oci/platform.ts";
 import type { Descriptor, Digest, Manifest, Platform } from "../oci/types.ts";
-import { isIndex, parseIndex, parseJson, parseManifest } from "../oci/validate.ts";
+import { isIndex, parseImageConfig, parseIndex, parseJson, parseManifest } from "../oci/validate.ts";
 import { putBlob } from "../store/blob-store.ts";
-import { hasBlob } from "../store/blobs.ts";
+import { hasBlob, readBlob } from "../store/blobs.ts";
 import { REF_NAME } from "../store/image-index.ts";
 import { type ArchiveFile, type ArchiveFiles, archiveText, blobJson } from "./archive-files.ts";
 
@@ -120,7 +120,8 @@ function repoTags(archive: ArchiveFiles): Map<Digest, string[]> {
   const tags = new Map<Digest, string[]>();
   for (const image of dockerManifests(archive)) {
     const config = archive.files.get(image.Config);
-    if (config && image.RepoTags) tags.set(config.digest, [...(tags.get(config.digest) ?? []), ...image.RepoTags]);
+    if (config?.digest && image.RepoTags)
+      tags.set(config.digest, [...(tags.get(config.digest) ?? []), ...image.RepoTags]);
   }
   return tags;
 }
@@ -139,6 +140,7 @@ function dockerImages(archive: ArchiveFiles): ArchivedImage[] {
   };
   return dockerManifests(archive).map(({ Config, RepoTags, Layers }) => {
     const config = file(Config);
+    if (!config.digest) throw tooLarge(`config "${visible(Config)}" of ${source}`);
     const named = /^(?:blobs\/sha256\/)?([0-9a-f]{64})(?:\.json)?$/.exec(Config)?.[1];
     if (named !== undefined && isDigest(`sha256:${named}`) && config.digest !== `sha256:${named}`) {
       throw new TsboxError(`Cannot load ${source}: the config "${visible(Config)}" has digest ${config.digest}`, {
@@ -146,26 +148,47 @@ function dockerImages(archive: ArchiveFiles): ArchivedImage[] {
         exitCode: 1,
       });
     }
+    const what = `config "${visible(Config)}" of ${source}`;
+    const diffIDs = parseImageConfig(parseJson(readBlob(layout, config.digest), what), what).rootfs.diff_ids;
     const manifest: Manifest = {
       schemaVersion: 2,
       mediaType: OCI_MANIFEST,
       config: { mediaType: OCI_CONFIG, digest: config.digest, size: config.size },
-      layers: Layers.map((path) => layerDescriptor(file(path))),
+      layers: Layers.map((path, number) => layerDescriptor(archive, file(path), diffIDs[number])),
     };
     const { digest, size } = putBlob(layout, Buffer.from(JSON.stringify(manifest)));
     return { descriptor: { mediaType: OCI_MANIFEST, digest, size }, names: RepoTags ?? [] };
   });
 }
 
-function layerDescriptor({ digest, size, head }: ArchiveFile): Descriptor {
+/** A plain layer that was not received yet is what the config says of it, or it is refused when it comes. */
+function layerDescriptor({ awaited }: ArchiveFiles, file: ArchiveFile, diffID: Digest | undefined): Descriptor {
   const types = { gzip: OCI_LAYER_GZIP, zstd: OCI_LAYER_ZSTD, none: OCI_LAYER };
-  return { mediaType: types[sniff(head)], digest, size };
+  const compression = sniff(file.head);
+  if (!file.digest) {
+    if (diffID === undefined || compression !== "none") throw new NeedsDigest(file);
+    file.digest = diffID;
+    awaited.set(diffID, file);
+  }
+  return { mediaType: types[compression], digest: file.digest, size: file.size };
+}
+
+/** The digest of a large file must be known before it can be said what it is. */
+export class NeedsDigest extends Error {
+  constructor(readonly file: ArchiveFile) {
+    super("a digest is not known yet");
+  }
+}
+
+function tooLarge(what: string): TsboxError {
+  return new TsboxError(`Cannot load ${what}: it is too large`, { code: "INVALID_IMAGE", exitCode: 1 });
 }
 
 /** skopeo's `dir:` and podman's docker-dir: manifest.json is the manifest itself, blobs lie beside it. They have no names. */
 function directoryImages(archive: ArchiveFiles, platform: Platform, text: Buffer): ArchivedImage[] {
   const value = parseJson(text, `manifest.json of ${archive.source}`);
   const { digest, size } = archive.files.get("manifest.json") as ArchiveFile;
+  if (!digest) throw tooLarge(`manifest.json of ${archive.source}`);
   const told = value.mediaType as string | undefined;
   const mediaType = isIndex(value) || isManifestType(told) ? (told ?? "") : OCI_MANIFEST;
   const found: ArchivedImage[] = [];

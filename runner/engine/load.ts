@@ -5,18 +5,19 @@ import type { Descriptor, Digest, Platform } from "../oci/types.ts";
 import { parseImageConfig, parseManifest } from "../oci/validate.ts";
 import { blobFile } from "../store/blob-store.ts";
 import { changeIndex, withName } from "../store/image-index.ts";
-import { type Inbox, openInbox } from "../store/inbox.ts";
+import { type Inbox, openInbox, type Receiving } from "../store/inbox.ts";
 import { type StoreLayout, storeLayout } from "../store/layout.ts";
 import { leaseStore } from "../store/lease.ts";
 import {
   type ArchiveFiles,
+  awaitedChunks,
   blobJson,
   checkPresent,
   describeSource,
   namingSource,
   readArchive,
 } from "./archive-files.ts";
-import { type ArchivedImage, archivedImages } from "./archive-images.ts";
+import { type ArchivedImage, archivedImages, NeedsDigest } from "./archive-images.ts";
 import type { Engine } from "./engine.ts";
 import { collectGarbage } from "./gc.ts";
 import { checkIsImage, layerDescriptors } from "./image-layers.ts";
@@ -48,7 +49,7 @@ export async function load(engine: Engine, options: LoadOptions): Promise<Loaded
   const inbox = openInbox(store);
   try {
     const archive = await readArchive(inbox, options.path, options.signal);
-    const found = archivedImages(archive, options.platform ?? hostPlatform());
+    const found = await imagesOf(archive, inbox, options.platform ?? hostPlatform());
     if (!found || found.length === 0) throw notAnArchive(found !== undefined, options);
     const loaded: LoadedImage[] = [];
     for (const image of found) loaded.push(await addImage(engine, store, inbox, archive, image, options));
@@ -74,15 +75,57 @@ function notAnArchive(known: boolean, { path, platform }: LoadOptions): TsboxErr
   );
 }
 
-/** Unpacks an image whose blobs are there, keeps them, and gives it its names. */
+/** What the archive means. Files whose digests must be known for that are received on the way. */
+async function imagesOf(archive: ArchiveFiles, inbox: Inbox, platform: Platform): Promise<ArchivedImage[] | undefined> {
+  for (;;) {
+    try {
+      return archivedImages(archive, platform);
+    } catch (error) {
+      if (!(error instanceof NeedsDigest)) throw error;
+      const { file } = error;
+      file.digest = (await inbox.receive(awaitedChunks(file))).digest;
+    }
+  }
+}
+
+/** Receives layers that were left in the archive, one after the other; each can be unpacked meanwhile. */
+function receiveLayers(
+  inbox: Inbox,
+  { awaited }: ArchiveFiles,
+  layers: Descriptor[],
+  signal: AbortSignal,
+): Map<Digest, Receiving> {
+  const coming = new Map<Digest, Receiving>();
+  let before: Promise<void> | undefined;
+  for (const { digest } of layers) {
+    const file = awaited.get(digest);
+    if (!file || coming.has(digest)) continue;
+    const receiving = inbox.receiving(() => abortable(awaitedChunks(file), signal), digest, file.size, before);
+    before = receiving.done;
+    coming.set(digest, receiving);
+    awaited.delete(digest);
+  }
+  return coming;
+}
+
+async function* abortable(source: AsyncIterable<Uint8Array>, signal: AbortSignal): AsyncGenerator<Uint8Array> {
+  signal.throwIfAborted();
+  for await (const chunk of source) {
+    signal.throwIfAborted();
+    yield chunk;
+  }
+}
+
+/** Unpacks an image, keeps its blobs, and gives it its names. */
 async function addImage(
   engine: Engine,
   store: StoreLayout,
-  { layout, adopt }: Inbox,
+  inbox: Inbox,
   archive: ArchiveFiles,
   { descriptor, names }: ArchivedImage,
   options: LoadOptions,
 ): Promise<LoadedImage> {
+  const { layout } = inbox;
   const references = names.flatMap((name) => usableName(engine, name));
   const manifest = parseManifest(blobJson(archive, descriptor), `manifest ${descriptor.digest}`);
   checkIsImage(manifest, `manifest ${descriptor.digest}`);
@@ -91,27 +134,37 @@ async function addImage(
   const layers = layerDescriptors(manifest, config);
   for (const layer of layers) checkPresent(archive, layer);
   const progress = options.onProgress ?? (() => {});
-  await unpackLayers(
-    engine,
-    engine.identity(),
-    config.rootfs.diff_ids,
-    (number) => {
-      options.signal?.throwIfAborted();
-      const layer = layers[number] as Descriptor;
-      progress({ layer: layer.digest, phase: "unpacking", current: 0, total: layer.size });
-      return blobFile(layout, layer.digest);
-    },
-    {
-      onRead(number, bytes) {
+  const stop = new AbortController();
+  const signal = options.signal ? AbortSignal.any([options.signal, stop.signal]) : stop.signal;
+  const coming = receiveLayers(inbox, archive, layers, signal);
+  try {
+    await unpackLayers(
+      engine,
+      engine.identity(),
+      config.rootfs.diff_ids,
+      (number) => {
+        signal.throwIfAborted();
         const layer = layers[number] as Descriptor;
-        progress({ layer: layer.digest, phase: "unpacking", current: bytes, total: layer.size });
+        progress({ layer: layer.digest, phase: "unpacking", current: 0, total: layer.size });
+        return coming.get(layer.digest) ?? blobFile(layout, layer.digest);
       },
-      onLayer: (number) => progress({ layer: (layers[number] as Descriptor).digest, phase: "done" }),
-      // a layer that is not compressed was hashed when it was received
-      isVerified: (number) => layers[number]?.digest === config.rootfs.diff_ids[number],
-    },
-  );
-  await adopt([descriptor, manifest.config, ...layers].map(({ digest }) => digest));
+      {
+        onRead(number, bytes) {
+          const layer = layers[number] as Descriptor;
+          progress({ layer: layer.digest, phase: "unpacking", current: bytes, total: layer.size });
+        },
+        onLayer: (number) => progress({ layer: (layers[number] as Descriptor).digest, phase: "done" }),
+        // a layer that is not compressed is hashed when it is received
+        isVerified: (number) => layers[number]?.digest === config.rootfs.diff_ids[number],
+      },
+    );
+    for (const { done } of coming.values()) await done;
+  } catch (error) {
+    stop.abort();
+    await Promise.allSettled([...coming.values()].map(({ done }) => done));
+    throw error;
+  }
+  await inbox.adopt([descriptor, manifest.config, ...layers].map(({ digest }) => digest));
   await changeIndex(store, (entries) => {
     if (references.length === 0) {
       return entries.some((entry) => entry.digest === descriptor.digest) ? entries : [...entries, descriptor];

@@ -48,6 +48,24 @@ export class ArchiveCursor {
     this.#ended = true;
   }
 
+  /** How much of the last chunk is used up. */
+  get used(): number {
+    return this.#at;
+  }
+
+  /** After "record": passes its content over. So many bytes of it are not in the last chunk; the next chunk must begin behind them. */
+  skipContent(): number {
+    if (!this.#told) return 0;
+    this.#told = false;
+    this.#enter(this.#engine.exports.reader_next());
+    if (this.#status !== ReaderStatus.DATA) return 0;
+    const here = Math.min(this.#length, this.#chunk.length - this.#at);
+    this.#at += here;
+    this.#passed = this.#length;
+    this.#told = true;
+    return this.#length - here;
+  }
+
   next(): Step {
     const { exports, memory } = this.#engine;
     if (this.#told) {
