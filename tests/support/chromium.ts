@@ -50,7 +50,7 @@ export async function openPage(url: string, size = "1280,900"): Promise<Page> {
       `--window-size=${size}`,
       `--user-data-dir=${profile}`,
     ],
-    { stdio: ["ignore", "ignore", "ignore", "pipe", "pipe"] },
+    { stdio: ["ignore", "ignore", "ignore", "pipe", "pipe"], detached: true },
   );
   const ended = new Promise<void>((resolve) => child.once("exit", () => resolve()));
   const [, , , commands, answers] = child.stdio as unknown as [null, null, null, Writable, Readable];
@@ -137,10 +137,25 @@ export async function openPage(url: string, size = "1280,900"): Promise<Page> {
       await send("Emulation.setEmulatedMedia", { features: [{ name: "prefers-color-scheme", value: scheme }] });
     },
     async [Symbol.asyncDispose]() {
-      child.kill("SIGKILL");
+      // closed by itself it waits for its children, which write into the profile
+      sessionId = undefined;
+      send("Browser.close").catch(() => {});
+      await Promise.race([ended, sleep(5000, undefined, { ref: false })]);
+      try {
+        process.kill(-(child.pid as number), "SIGKILL");
+      } catch {
+        // its group has ended
+      }
       await ended;
-      // its children may still write for a moment
-      rmSync(profile, { recursive: true, force: true, maxRetries: 20, retryDelay: 100 });
+      for (let attempt = 0; ; attempt++) {
+        try {
+          rmSync(profile, { recursive: true, force: true });
+          return;
+        } catch (error) {
+          if (attempt === 50) throw error;
+          await sleep(50);
+        }
+      }
     },
   };
   try {
