@@ -4,6 +4,7 @@
  *
  *   to the monitor    a: show me output       i DATA: input         e: end of input
  *                     w ROWS COLUMNS: size    s NUMBER: signal      d: I leave, the program goes on
+ *                     h: check its health now; the answer is an x
  *   to the client     o DATA, e DATA: output  l COUNT: bytes that were left out   x CODE: it has ended
  *
  * The first client of an `attached` run is its owner: its slowness slows the program, as a terminal
@@ -200,6 +201,13 @@ static bool handle_packet(struct monitor *monitor, struct client *client, const 
         if (length == 2 && data[0] > 0)
             monitor_signal(monitor, data[0]);
         break;
+    case 'h':
+        client->asks_health = true;
+        if (monitor->run->plan.health.report)
+            health_check_now(monitor);
+        else
+            attach_answer(monitor, EXIT_TSBOX);
+        break;
     case 'd':
         return false;
     }
@@ -241,6 +249,16 @@ void attach_handle(struct monitor *monitor, const struct pollfd *watched)
         if (fd >= 0)
             attach_add(monitor, fd, false);
     }
+}
+
+void attach_answer(struct monitor *monitor, int code)
+{
+    unsigned char byte = (unsigned char)code;
+    for (size_t i = 0; i < monitor->client_count; i++)
+        if (monitor->clients[i].asks_health) {
+            monitor->clients[i].asks_health = false;
+            packet_send(monitor->clients[i].fd, 'x', &byte, 1);
+        }
 }
 
 void attach_end(struct monitor *monitor, int code)

@@ -189,7 +189,9 @@ void client_run(int socket, const struct client_options *options)
     view.signals = receive_signals();
     if (options->terminal && options->input)
         terminal_make_raw();
-    if (options->guest) {
+    if (options->health) {
+        send_or_leave(socket, 'h', NULL, 0);
+    } else if (options->guest) {
         send_or_leave(socket, 'a', NULL, 0);
         /* A size that changes makes full-screen programs draw themselves anew. */
         if (options->terminal) {
@@ -240,10 +242,11 @@ int cmd_attach(int argc, char **argv)
 {
     struct client_options options = {.guest = true};
     if (argc < 3 || !detach_keys_parse(&options, argv[2]))
-        die(0, NULL, "Cannot attach: usage: tsbox-helper attach SOCKET KEYS [stdin] [terminal] [signal-proxy]");
+        die(0, NULL, "Cannot attach: usage: tsbox-helper attach SOCKET KEYS [stdin] [terminal] [signal-proxy] | health");
     for (int i = 3; i < argc; i++) {
         options.input |= strcmp(argv[i], "stdin") == 0;
         options.terminal |= strcmp(argv[i], "terminal") == 0;
+        options.health |= strcmp(argv[i], "health") == 0;
         options.signal_proxy |= strcmp(argv[i], "signal-proxy") == 0;
     }
     int socket = attach_connect(argv[1]);

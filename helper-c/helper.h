@@ -221,6 +221,13 @@ struct time_offset {
     int64_t nanoseconds;
 };
 
+struct health_plan {
+    const char *report; /* NULL: nothing is checked */
+    const char *plan;   /* of the check; `join` is added */
+    const char *on_failure;
+    uint64_t interval, timeout, retries, start_period, start_interval; /* milliseconds */
+};
+
 struct plan {
     bool namespaces[NS_COUNT];
     pid_t join_pid; /* 0: none */
@@ -239,6 +246,9 @@ struct plan {
     const char *attached; /* detach keys of the front process, which stays as a client; NULL: it leaves */
     bool attached_input;
     const char *journal, *journal_actor;
+    struct health_plan health;
+    uint64_t stop_signal, stop_timeout;
+    uint64_t log_limit, log_files;
     const char *release_folder, *release_target;
     const char *restart_policy, *restart_stop;
     uint64_t restart_count, restart_delay;
@@ -412,6 +422,7 @@ void terminal_resume(void);
 /*** log.c, relay.c, monitor.c ***/
 
 /* Append output as lines, each "RFC3339NANO NAME F|P TEXT\n". */
+int log_open(const char *path, uint64_t limit, uint64_t files);
 void log_write(int fd, const char *name, const char *data, size_t length);
 void log_format(struct buffer *out, int64_t nanoseconds, const char *name, const char *data, size_t length);
 
@@ -443,7 +454,7 @@ bool stream_pending(const struct stream *stream);
 
 struct client {
     int fd;
-    bool owner, output;
+    bool owner, output, asks_health;
     uint32_t lost; /* bytes of output that it has missed */
 };
 
@@ -464,6 +475,8 @@ struct monitor {
     int stopped_by;   /* the signal that ended the monitor, where signals are not passed on */
     int64_t deadline; /* CLOCK_MONOTONIC nanoseconds, 0: none */
     int64_t started;  /* the same, of the exec */
+    int64_t kill_at;  /* the same: it was asked to end before, 0: it was not */
+    bool restart_asked;
     int listener;     /* of attach.c */
     struct client clients[CLIENTS_MAX];
     size_t client_count;
@@ -493,6 +506,8 @@ void attach_copy(struct monitor *monitor, char letter, const char *data, size_t 
 size_t attach_watch(const struct monitor *monitor, struct pollfd *watched);
 void attach_handle(struct monitor *monitor, const struct pollfd *watched);
 void attach_end(struct monitor *monitor, int code);
+/* Whoever asked for a health check is told. */
+void attach_answer(struct monitor *monitor, int code);
 
 #define KEYS_MAX 16
 
@@ -501,6 +516,7 @@ struct client_options {
     size_t key_count;
     bool input, terminal, signal_proxy;
     bool guest; /* came later: asks for output */
+    bool health; /* asks for a health check instead */
 };
 
 bool detach_keys_parse(struct client_options *options, const char *text);
@@ -510,6 +526,16 @@ int cmd_attach(int argc, char **argv);
 /* A line of the store's journal, with one more field if `key` is not NULL. */
 void journal_write(const struct plan *plan, const char *action, const char *key, const char *value);
 int cmd_processes(int argc, char **argv);
+
+/*** health.c ***/
+
+void health_begin(struct monitor *monitor);
+void health_check_now(struct monitor *monitor);
+/* When there is something to do, CLOCK_MONOTONIC; 0: never. */
+int64_t health_wakes_at(const struct monitor *monitor);
+void health_watch(struct pollfd *exit, struct pollfd *output);
+void health_handle(struct monitor *monitor, const struct pollfd *exit, const struct pollfd *output);
+void health_end(void);
 
 bool restart_is_wished(const struct plan *plan);
 bool restart_is_announced(const struct plan *plan);

@@ -1,11 +1,15 @@
 /*
  * The container's log: each line is "2026-11-21T05:13:53.123456789Z stdout F text". A chunk that does
  * not end with a newline gives a P line, "the line goes on", so that a prompt shows at once and
- * nothing is kept in memory.
+ * nothing is kept in memory. When the file has its size it becomes FILE.1, what was that FILE.2, and so
+ * on; a disk that is full costs lines, never the program, and a later line says how much is missing.
  */
 #include "helper.h"
 
+#include <stdio.h>
+#include <stdlib.h>
 #include <string.h>
+#include <sys/stat.h>
 #include <time.h>
 
 #define FLUSH_AT 4096
@@ -26,8 +30,73 @@ static void put_time(struct buffer *out, int64_t nanoseconds)
                   (int)(nanoseconds % 1000000000));
 }
 
+static struct {
+    const char *path;
+    uint64_t limit, files; /* limit 0: one file for ever */
+    uint64_t size;
+    uint64_t lost; /* bytes that the disk had no room for */
+    int error;
+} rotation;
+
+int log_open(const char *path, uint64_t limit, uint64_t files)
+{
+    struct stat found;
+    int fd = xopen(path, O_WRONLY | O_APPEND | O_CREAT, 0600);
+    rotation.path = path;
+    rotation.limit = limit;
+    rotation.files = files;
+    rotation.size = fstat(fd, &found) == 0 ? (uint64_t)found.st_size : 0;
+    return fd;
+}
+
+/* The new file takes the old one's descriptor, which streams hold. */
+static void rotate(int fd)
+{
+    cleanup_free char *from = NULL, *to = NULL;
+    for (uint64_t number = rotation.files - 1; number > 0; number--) {
+        free(from);
+        free(to);
+        from = number > 1 ? xasprintf("%s.%llu", rotation.path, (unsigned long long)number - 1) : xstrdup(rotation.path);
+        to = xasprintf("%s.%llu", rotation.path, (unsigned long long)number);
+        rename(from, to);
+    }
+    cleanup_fd int next = open_cloexec(rotation.path, O_WRONLY | O_APPEND | O_CREAT | O_TRUNC, 0600);
+    if (next >= 0 && dup3(next, fd, O_CLOEXEC) == fd)
+        rotation.size = 0;
+}
+
+/* Whole lines or nothing: half a line would make the next one unreadable. */
+static bool write_whole(int fd, const char *data, size_t length)
+{
+    if (rotation.limit && rotation.size && rotation.size + length > rotation.limit)
+        rotate(fd);
+    if (write_all(fd, data, length) == 0) {
+        rotation.size += length;
+        return true;
+    }
+    rotation.error = errno;
+    if (ftruncate(fd, (off_t)rotation.size) < 0)
+        rotation.error = errno;
+    return false;
+}
+
+static void write_lines(int fd, const struct buffer *lines)
+{
+    if (rotation.lost) {
+        struct buffer note = {0};
+        put_time(&note, now_nanoseconds(CLOCK_REALTIME));
+        buffer_printf(&note, " stderr F tsbox: %llu bytes of the log are missing here: %s\n",
+                      (unsigned long long)rotation.lost, strerror(rotation.error));
+        if (write_whole(fd, note.data, note.length))
+            rotation.lost = 0;
+        buffer_free(&note);
+    }
+    if (rotation.lost || !write_whole(fd, lines->data, lines->length))
+        rotation.lost += lines->length;
+}
+
 /* `fd` not negative: write what has gathered whenever it is enough, so that many short lines do not
- * grow the monitor. A full disk must not stop the container: errors are not reported. */
+ * grow the monitor. */
 static void put_lines(struct buffer *out, int fd, int64_t nanoseconds, const char *name, const char *data, size_t length)
 {
     struct buffer head = {0};
@@ -44,7 +113,7 @@ static void put_lines(struct buffer *out, int fd, int64_t nanoseconds, const cha
         data += line;
         length -= line;
         if (fd >= 0 && (out->length >= FLUSH_AT || length == 0)) {
-            write_all(fd, out->data, out->length);
+            write_lines(fd, out);
             out->length = 0;
         }
     }

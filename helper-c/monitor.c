@@ -205,11 +205,22 @@ static void reap(struct monitor *monitor)
     journal_write(&monitor->run->plan, "die", "exitCode", code);
 }
 
+static bool is_over(int64_t moment)
+{
+    return moment && now_nanoseconds(CLOCK_MONOTONIC) >= moment;
+}
+
+/* Until the first of the moments at which there is something to do. */
 static int milliseconds_left(const struct monitor *monitor)
 {
-    if (!monitor->deadline || monitor->timed_out || monitor->exited)
+    const int64_t moments[] = {monitor->timed_out ? 0 : monitor->deadline, monitor->kill_at, health_wakes_at(monitor)};
+    int64_t first = 0;
+    for (size_t i = 0; i < countof(moments); i++)
+        if (moments[i] && (!first || moments[i] < first))
+            first = moments[i];
+    if (!first || monitor->exited)
         return -1;
-    int64_t left = monitor->deadline - now_nanoseconds(CLOCK_MONOTONIC);
+    int64_t left = first - now_nanoseconds(CLOCK_MONOTONIC);
     return left <= 0 ? 0 : left > (int64_t)INT32_MAX * 1000000 ? INT32_MAX : (int)((left + 999999) / 1000000);
 }
 
@@ -259,7 +270,7 @@ static void hang_up_if_broken(struct monitor *monitor)
 
 void monitor_loop(struct monitor *monitor, void (*executed)(struct monitor *monitor))
 {
-    enum { SOCKET, PIDFD, SIGNALS, CONTROL, IN_FROM, IN_TO, OUT_FROM, OUT_TO, ERR_FROM, ERR_TO, CLIENTS, COUNT = CLIENTS + CLIENTS_MAX + 1 };
+    enum { SOCKET, PIDFD, SIGNALS, CONTROL, IN_FROM, IN_TO, OUT_FROM, OUT_TO, ERR_FROM, ERR_TO, HEALTH_EXIT, HEALTH_OUT, CLIENTS, COUNT = CLIENTS + CLIENTS_MAX + 1 };
     int control = monitor->run->plan.control_fd;
     for (;;) {
         struct pollfd watched[COUNT] = {
@@ -271,6 +282,7 @@ void monitor_loop(struct monitor *monitor, void (*executed)(struct monitor *moni
         watch(&monitor->in, !monitor->exited && monitor->executed, &watched[IN_FROM], &watched[IN_TO]);
         watch(&monitor->out, true, &watched[OUT_FROM], &watched[OUT_TO]);
         watch(&monitor->err, true, &watched[ERR_FROM], &watched[ERR_TO]);
+        health_watch(&watched[HEALTH_EXIT], &watched[HEALTH_OUT]);
         size_t clients = attach_watch(monitor, &watched[CLIENTS]);
         if (poll(watched, CLIENTS + clients, milliseconds_left(monitor)) < 0 && errno != EINTR)
             die(errno, NULL, "Cannot wait for events");
@@ -295,8 +307,13 @@ void monitor_loop(struct monitor *monitor, void (*executed)(struct monitor *moni
         handle_stream(&monitor->err, &watched[ERR_FROM], &watched[ERR_TO]);
         attach_handle(monitor, &watched[CLIENTS]);
         hang_up_if_broken(monitor);
-        if (milliseconds_left(monitor) == 0) {
+        health_handle(monitor, &watched[HEALTH_EXIT], &watched[HEALTH_OUT]);
+        if (!monitor->timed_out && !monitor->exited && is_over(monitor->deadline)) {
             monitor->timed_out = true;
+            monitor_kill(monitor);
+        }
+        if (is_over(monitor->kill_at)) {
+            monitor->kill_at = 0;
             monitor_kill(monitor);
         }
         if (!monitor->exited && watched[PIDFD].revents && monitor->socket < 0)

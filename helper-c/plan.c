@@ -328,6 +328,39 @@ static void set_attached(struct plan *plan, const struct op *values)
     plan->attached_input = strcmp(values->texts[1], "stdin") == 0;
 }
 
+static void set_health(struct plan *plan, const struct op *values)
+{
+    plan->health = (struct health_plan){
+        .report = values->texts[0],
+        .plan = values->texts[1],
+        .on_failure = values->texts[2],
+        .interval = values->numbers[0],
+        .timeout = values->numbers[1],
+        .retries = values->numbers[2],
+        .start_period = values->numbers[3],
+        .start_interval = values->numbers[4],
+    };
+    for (size_t i = 0; i < 5; i++)
+        if (values->numbers[i] > INT64_MAX / 1000000)
+            refuse("health", NULL, "has a time that is too long");
+}
+
+static void set_stop(struct plan *plan, const struct op *values)
+{
+    if (values->numbers[0] < 1 || values->numbers[0] >= NSIG || values->numbers[1] > INT64_MAX / 1000000)
+        refuse("stop-signal", NULL, "has a signal or a time that is none");
+    plan->stop_signal = values->numbers[0];
+    plan->stop_timeout = values->numbers[1];
+}
+
+static void set_log_limit(struct plan *plan, const struct op *values)
+{
+    if (values->numbers[1] < 1 || values->numbers[1] > 1000)
+        refuse("log-limit", NULL, "has a number of files that is none or too large");
+    plan->log_limit = values->numbers[0];
+    plan->log_files = values->numbers[1];
+}
+
 static void set_journal(struct plan *plan, const struct op *values)
 {
     plan->journal = values->texts[0];
@@ -395,6 +428,9 @@ static const struct setting_spec setting_specs[] = {
     {{"attach", "p", 0, NULL}, set_attach},
     {{"attached", "tt", 0, NULL}, set_attached},
     {{"release", "pt", 0, NULL}, set_release},
+    {{"health", "ppnnnnnt", 0, NULL}, set_health},
+    {{"stop-signal", "nn", 0, NULL}, set_stop},
+    {{"log-limit", "nn", 0, NULL}, set_log_limit},
     {{"journal", "pt", 0, NULL}, set_journal},
     {{"restart", "pp", 0, NULL}, set_restart},
     {{"restarted", "nn", 0, NULL}, set_restarted},

@@ -78,7 +78,7 @@ static bool wait_quietly(int signals, uint64_t milliseconds)
 void restart_if_wished(struct monitor *monitor, int code)
 {
     const struct plan *plan = &monitor->run->plan;
-    if (!plan_is_background(plan) || !wants_restart(plan, code))
+    if (!plan_is_background(plan) || !(wants_restart(plan, code) || (monitor->restart_asked && !is_stopped(plan))))
         return;
     bool well = monitor->started && now_nanoseconds(CLOCK_MONOTONIC) - monitor->started >= WELL_AFTER_NANOSECONDS;
     uint64_t delay = well || plan->restart_delay == 0 ? FIRST_DELAY : plan->restart_delay * 2;

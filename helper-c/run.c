@@ -430,6 +430,7 @@ static void executed(struct monitor *self)
     event_end();
     self->started = now_nanoseconds(CLOCK_MONOTONIC);
     journal_write(plan, "start", NULL, NULL);
+    health_begin(self);
     if (plan->timeout)
         self->deadline = now_nanoseconds(CLOCK_MONOTONIC) + (int64_t)plan->timeout * 1000000;
     if (self->status_pipe >= 0) {
@@ -470,7 +471,7 @@ void run_plan(struct run *run)
     take_lock(plan->lock); /* first: events of a second monitor would confuse those of the first */
     open_events(plan);
     if (plan->log)
-        monitor.log = xopen(plan->log, O_WRONLY | O_APPEND | O_CREAT, 0600);
+        monitor.log = log_open(plan->log, plan->log_limit, plan->log_files);
     if (plan->attach)
         attach_listen(&monitor, plan->attach);
     stream_observer = copy_output;
@@ -479,6 +480,7 @@ void run_plan(struct run *run)
     monitor_loop(&monitor, executed);
 
     int code = exit_code();
+    health_end();
     terminal_restore();
     if (monitor.starter > 0)
         waitpid(monitor.starter, NULL, 0);

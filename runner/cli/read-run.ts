@@ -6,7 +6,9 @@ import type { ExecOptions, MountRequest, ProcessOptions, RootSource, RunOptions 
 import { type Parsed, refuseTogether } from "./argv.ts";
 import { type FlagValues, parsed as readEach } from "./flags.ts";
 import { parseEnvFile, resolveEnvironment } from "./options/environment.ts";
+import { readHealth } from "./options/health.ts";
 import { labelFileLines, parseLabels } from "./options/labels.ts";
+import { readLog } from "./options/log.ts";
 import { parseMount } from "./options/mount.ts";
 import { parseSecurityOptions } from "./options/security.ts";
 import { parseVolume } from "./options/volume.ts";
@@ -63,6 +65,8 @@ export function readRun(parsed: Parsed<typeof RUN_FLAGS>, around: Surroundings):
     ...present("userns", flags.userns),
     ...present("platform", flags.platform),
     ...present("connection", nonEmpty(readConnection(parsed, around.cwd))),
+    ...present("health", readHealth(flags)),
+    ...present("log", readLog(flags.logDriver, flags.logOpt)),
     ...present("restart", flags.restart || undefined),
     // podman: no time is no limit.
     ...present("timeout", flags.timeout || undefined),

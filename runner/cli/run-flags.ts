@@ -4,6 +4,8 @@ import { boolean, bytes, choice, duration, type Flags, list, string, value } fro
 import { LOCK_FLAGS } from "./lock-flags.ts";
 import { parseCapabilities } from "./options/capability.ts";
 import { parseDetachKeys } from "./options/detach-keys.ts";
+import { HEALTH_FLAGS } from "./options/health.ts";
+import { parseLogDriver } from "./options/log.ts";
 import { parseNetwork } from "./options/network.ts";
 import { parsePlatform } from "./options/platform.ts";
 import { parseRestart } from "./options/restart.ts";
@@ -130,6 +132,17 @@ export const RUN_FLAGS = {
     help: "write the container's id to this file, which must not exist",
   }),
   timeout: duration({ group: LIFE, help: "end the program by SIGKILL after this time, as 30, 90s or 5m" }),
+  ...HEALTH_FLAGS,
+  logDriver: value(parseLogDriver, {
+    placeholder: "DRIVER",
+    group: LIFE,
+    help: "json-file, k8s-file or local (a file of the container), none, or passthrough",
+  }),
+  logOpt: list({
+    placeholder: "KEY=VALUE",
+    group: LIFE,
+    help: "max-size=10m and max-file=3: begin another file, keep so many",
+  }),
   restart: value(parseRestart, {
     placeholder: "POLICY",
     group: LIFE,

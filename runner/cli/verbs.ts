@@ -94,6 +94,7 @@ const HIDDEN: Record<string, VerbEntry> = {
   "image prune": { summary: "", load: () => import("./commands/image-prune.ts") },
   "image exists": { summary: "", load: () => import("./commands/image-exists.ts") },
   "container prune": { summary: "", load: () => import("./commands/container-prune.ts") },
+  "healthcheck run": { summary: "check a container's health now", load: () => import("./commands/healthcheck-run.ts") },
   "container exists": { summary: "", load: () => import("./commands/container-exists.ts") },
 };
 
@@ -117,6 +118,7 @@ export const SECTIONS: readonly (readonly [string, readonly string[]])[] = [
 
 /** `container ls` and the like: the verb and the flags it implies. */
 const GROUPS: Record<string, Record<string, readonly string[]>> = {
+  healthcheck: group("healthcheck", "run"),
   container: {
     ...same(...LIFE, "commit", "diff", "export"),
     ls: ["ps"],

@@ -42,6 +42,8 @@ export interface ContainerRecord {
   stopTimeout: number;
   /** The image's health check, or that of the flags. Times in milliseconds. */
   healthcheck?: Healthcheck;
+  /** Absent: a file without a limit. */
+  log?: { driver: string; maxSize?: number; maxFiles?: number };
   /** What can be reached from outside. */
   ports?: { containerPort: number; protocol: string; hostAddress: string; hostPort: number }[];
   /** What an exec into it needs again. */

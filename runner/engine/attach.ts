@@ -5,6 +5,7 @@ import { replaceProcess } from "../sys/native.ts";
 import { containerState, tell } from "./container-state.ts";
 import type { Engine } from "./engine.ts";
 import { DEFAULT_DETACH_KEYS } from "./run.ts";
+import { findRunning } from "./running.ts";
 
 /** `tsbox attach`: becomes a client of the container's monitor, beside others. */
 export function attach(
@@ -33,4 +34,17 @@ export function attach(
     ...(tty ? ["terminal"] : []),
     ...(options.signalProxy && !tty ? ["signal-proxy"] : []),
   ]);
+}
+
+/** `tsbox healthcheck run`: has the monitor check now, and ends with the verdict. */
+export function checkHealth(engine: Engine, word: string): never {
+  const { record } = findRunning(engine, word, "check the health of");
+  if (!record.healthcheck) {
+    throw new TsboxError(`Cannot check the health of container "${record.name}": it has no health check`, {
+      code: "NO_HEALTHCHECK",
+      hint: "--health-cmd of run and create names one",
+    });
+  }
+  const socket = join(engine.containers.dir(record.id), "attach");
+  return replaceProcess(helperPath(), ["tsbox-helper", "attach", socket, "", "health"]);
 }

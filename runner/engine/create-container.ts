@@ -4,10 +4,11 @@ import { join } from "node:path";
 import { TsboxError } from "../base/error.ts";
 import { actorFields, containerActor, journal, journalPath } from "../container/journal.ts";
 import { checkName, generateID, generateName } from "../container/name.ts";
-import { type ContainerRecord, RESTART_POLICY, STOP_MARK } from "../container/record.ts";
+import { type ContainerRecord, type Healthcheck, RESTART_POLICY, STOP_MARK } from "../container/record.ts";
 import { encodePlan } from "../helper/wire.ts";
 import {
   containerPlan,
+  execPlan,
   hasAccountFiles,
   type ProcessPlan,
   type Root,
@@ -24,13 +25,17 @@ import { readText } from "../sys/host-facts.ts";
 import { accountFiles } from "./caller-accounts.ts";
 import { containerUser } from "./container-user.ts";
 import type { Engine } from "./engine.ts";
+import { healthcheckOf } from "./healthcheck.ts";
 import { anonymousVolumes, makeMountFolders, resolveMounts, withVolumesOf } from "./resolve-mounts.ts";
 import { type ResolvedRoot, resolveRoot } from "./root-source.ts";
 import type { RunOptions } from "./run-options.ts";
 import { seccompFilter } from "./seccomp.ts";
+import { signalNumber } from "./signals.ts";
 
 const DEFAULT_SHM_SIZE = 64 << 20;
 const DEFAULT_STOP_TIMEOUT = 10_000;
+/** Milliseconds that nobody lives to see the end of. */
+const FOR_EVER = 2 ** 40;
 
 /** A container on disk, ready to be started by the helper. */
 export interface PreparedContainer {
@@ -141,6 +146,10 @@ export async function createContainer(
   const id = generateID();
   const labels = { ...config.Labels, ...options.labels };
   const dir = engine.containers.dir(id);
+  const healthcheck = healthcheckOf(options.health, config.Healthcheck);
+  const stopSignal = options.stopSignal ?? config.StopSignal ?? "SIGTERM";
+  const stopTimeout = options.stopTimeout ?? DEFAULT_STOP_TIMEOUT;
+  const { log } = options;
   const name = options.printPlan ? (options.name ?? "preview") : await takeName(engine, id, options);
   const { plan, hostname, env } = planOf(
     description,
@@ -157,7 +166,12 @@ export async function createContainer(
       journal: { path: journalPath(engine.root), actor: actorFields(containerActor(id, name, resolved.image, labels)) },
       restart: { policy: join(dir, RESTART_POLICY), stop: join(dir, STOP_MARK) },
       events: join(dir, "events"),
-      log: join(dir, "log"),
+      ...(log?.driver !== "none" && log?.driver !== "passthrough" && { log: join(dir, "log") }),
+      ...(log?.maxSize && { logLimit: { bytes: log.maxSize, files: log.maxFiles ?? 1 } }),
+      ...(healthcheck && {
+        health: { ...healthcheck, report: join(dir, "health.json"), plan: join(dir, "health") },
+        stopSignal: { number: signalNumber(stopSignal), timeout: Math.min(stopTimeout, FOR_EVER) },
+      }),
       lock: join(dir, "lock"),
       ...(options.timeout !== undefined && { timeout: options.timeout }),
       ...(options.rm && { release: { folder: join(engine.root, "names"), target: id } }),
@@ -183,8 +197,10 @@ export async function createContainer(
     readOnly: options.readOnly,
     init: options.init,
     mounts,
-    stopSignal: options.stopSignal ?? config.StopSignal ?? "SIGTERM",
-    stopTimeout: options.stopTimeout ?? DEFAULT_STOP_TIMEOUT,
+    stopSignal,
+    stopTimeout,
+    ...(healthcheck && { healthcheck }),
+    ...(log && { log }),
     uidMap: identity.uidMap,
     gidMap: identity.gidMap,
     capabilities: process.capabilities.toString(16),
@@ -204,6 +220,8 @@ export async function createContainer(
       // for cp: the host's own root is another one tomorrow
       if (description.root.kind === "host") writeFileSync(join(dir, "root.json"), JSON.stringify(description.root));
       writeFileSync(planPath, encodePlan(plan), { mode: 0o600 });
+      if (healthcheck)
+        writeFileSync(join(dir, "health"), encodePlan(healthPlan(record, process, healthcheck, env)), { mode: 0o600 });
       if (options.restart !== undefined) writeFileSync(join(dir, RESTART_POLICY), options.restart, { mode: 0o600 });
       if (options.cidfile !== undefined) writeCidfile(options.cidfile, id);
       await withVolumesOf(engine, mounts, () => engine.containers.write(record));
@@ -219,6 +237,18 @@ export async function createContainer(
     }
   }
   return { record, dir, plan, planPath };
+}
+
+/** One check, as an exec of the container's own user; its monitor adds whom to join. */
+function healthPlan(record: ContainerRecord, process: ProcessPlan, check: Healthcheck, env: string[]): Plan {
+  return execPlan({ ...process, argv: check.command, env, ulimits: [] }, record, undefined, {
+    stdio: "inherit",
+    stdin: false,
+    detach: false,
+    signalProxy: false,
+    dieWithParent: true,
+    cleanup: [],
+  });
 }
 
 /** Takes the asked-for name, or a generated one that is free. */

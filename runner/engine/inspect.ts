@@ -1,6 +1,6 @@
 import { join } from "node:path";
-import { type ContainerRecord, RESTART_POLICY } from "../container/record.ts";
-import { isUp } from "../container/state.ts";
+import { type ContainerRecord, type Healthcheck, RESTART_POLICY } from "../container/record.ts";
+import { isUp, rfc3339 } from "../container/state.ts";
 import { capabilityNames } from "../plan/capabilities.ts";
 
 import { mountSource, type UserMount } from "../plan/mounts.ts";
@@ -9,6 +9,7 @@ import { readText } from "../sys/host-facts.ts";
 
 import { containerState } from "./container-state.ts";
 import type { Engine } from "./engine.ts";
+import { type Health, readHealth } from "./health.ts";
 
 /** A container in the shape that `docker inspect` prints, as far as the fields mean something here. */
 export function inspectContainer(engine: Engine, word: string): object {
@@ -19,6 +20,7 @@ function describe(engine: Engine, record: ContainerRecord): object {
   const state = containerState(engine, record);
   const dir = engine.containers.dir(record.id);
   const running = isUp(state);
+  const health = record.healthcheck && readHealth(engine, record);
   const policy = readText(join(dir, RESTART_POLICY)).trim();
   const [policyName = "no", most] = policy === "" ? [] : policy.split(" ");
   return {
@@ -31,6 +33,7 @@ function describe(engine: Engine, record: ContainerRecord): object {
       Running: running,
       Paused: state.status === "paused",
       Restarting: state.status === "restarting",
+      ...(health && { Health: healthObject(health) }),
       OOMKilled: state.reason === "oom",
       Dead: false,
       Pid: state.pid,
@@ -52,6 +55,7 @@ function describe(engine: Engine, record: ContainerRecord): object {
     Driver: "overlay",
     HostConfig: {
       Binds: bindWords(record.mounts),
+      LogConfig: logObject(record),
       RestartPolicy: { Name: policyName, MaximumRetryCount: Number(most ?? 0) },
       NetworkMode: record.network,
       AutoRemove: record.autoRemove,
@@ -88,8 +92,9 @@ function describe(engine: Engine, record: ContainerRecord): object {
       Image: record.image,
       WorkingDir: record.cwd,
       Labels: record.labels,
+      ...(record.healthcheck && { Healthcheck: healthcheckObject(record.healthcheck) }),
       StopSignal: record.stopSignal,
-      StopTimeout: record.stopTimeout / 1000,
+      StopTimeout: record.stopTimeout === null ? -1 : record.stopTimeout / 1000,
     },
     NetworkSettings: { Networks: { [record.network]: {} }, Ports: {} },
   };
@@ -120,3 +125,40 @@ function describeMount(mount: UserMount): object {
 }
 
 const PROPAGATION = /^r?(private|slave|shared)$/;
+
+function healthObject({ status, failingStreak, log }: Health): object {
+  return {
+    Status: status,
+    FailingStreak: failingStreak,
+    Log: log.map(({ start, end, exitCode, output }) => ({
+      Start: rfc3339(start),
+      End: rfc3339(end),
+      ExitCode: exitCode,
+      Output: output,
+    })),
+  };
+}
+
+/** Nanoseconds, as in an image's config. */
+function healthcheckObject(check: Healthcheck): object {
+  const time = (milliseconds: number) => milliseconds * 1_000_000;
+  return {
+    Test: ["CMD", ...check.command],
+    Interval: time(check.interval),
+    Timeout: time(check.timeout),
+    StartPeriod: time(check.startPeriod),
+    StartInterval: time(check.startInterval),
+    Retries: check.retries,
+    OnFailure: check.onFailure,
+  };
+}
+
+function logObject({ log }: ContainerRecord): object {
+  return {
+    Type: log?.driver ?? "k8s-file",
+    Config: {
+      ...(log?.maxSize && { "max-size": String(log.maxSize) }),
+      ...(log?.maxFiles && { "max-file": String(log.maxFiles) }),
+    },
+  };
+}

@@ -110,6 +110,27 @@ export interface ProcessOptions {
   user?: string;
 }
 
+/** What the flags say of health checks; the rest is the image's. Times in milliseconds. */
+export interface HealthOptions {
+  disabled: boolean;
+  /** As an image's config has it: `CMD` and words, `CMD-SHELL` and a line, or `NONE`. */
+  test?: string[];
+  interval?: number;
+  timeout?: number;
+  startPeriod?: number;
+  startInterval?: number;
+  retries?: number;
+  onFailure?: "none" | "kill" | "restart" | "stop";
+}
+
+export interface LogOptions {
+  /** `none`, `passthrough`, or a name that stands for files. */
+  driver: string;
+  /** Bytes of one file; absent or 0: no limit. */
+  maxSize?: number;
+  maxFiles?: number;
+}
+
 export interface RunOptions extends ProcessOptions {
   source: RootSource;
   /** The words after the image; empty: the image's own command. */
@@ -146,6 +167,8 @@ export interface RunOptions extends ProcessOptions {
   platform?: Platform;
   /** How to talk to the registry, if the image has to be pulled. */
   connection?: ConnectionOptions;
+  health?: HealthOptions;
+  log?: LogOptions;
   /** As the monitor reads it: `always`, `unless-stopped`, `on-failure`, `on-failure 3`. */
   restart?: string;
   /** Milliseconds until SIGKILL. */

@@ -14,10 +14,16 @@ export const DEFAULT_DETACH_KEYS: readonly number[] = [16, 17];
  * `--print-plan`; otherwise this process is the helper from here on and nothing of Node is left.
  */
 export async function run(engine: Engine, options: RunOptions): Promise<string> {
-  const container = await createContainer(engine, options, { stdio: options.tty ? "terminal" : "relay" });
+  const container = await createContainer(engine, options, { stdio: stdioMode(options) });
   const face = runFace(options, container.record.id);
   if (options.printPlan) return printablePlan({ ...container.plan, ...face });
   becomeHelper(container.planPath, ...faceWords({ ...face, onFailure: explainCommand() }));
+}
+
+/** `--log-driver passthrough` hands the program our own descriptors. */
+export function stdioMode(options: RunOptions): "terminal" | "relay" | "inherit" {
+  if (options.tty) return "terminal";
+  return options.log?.driver === "passthrough" ? "inherit" : "relay";
 }
 
 /**
@@ -26,7 +32,8 @@ export async function run(engine: Engine, options: RunOptions): Promise<string> 
  */
 function runFace(options: RunOptions, id: string): Face {
   if (options.detach) return { detach: true, announce: id };
-  if (!options.tty && options.restart === undefined) return { signalProxy: true };
+  const restarts = options.restart !== undefined || options.health?.onFailure === "restart";
+  if (!options.tty && !restarts) return { signalProxy: true };
   return attachedFace({
     tty: options.tty,
     keys: options.detachKeys ?? DEFAULT_DETACH_KEYS,

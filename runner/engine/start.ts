@@ -47,7 +47,13 @@ export async function restart(
 ): Promise<ContainerRecord> {
   const { stopRecord } = await import("./stop.ts");
   const record = engine.containers.find(word);
-  await stopRecord(engine, record, options.timeout ?? record.stopTimeout, options.signal ?? record.stopSignal, "keep");
+  await stopRecord(
+    engine,
+    record,
+    options.timeout ?? record.stopTimeout ?? Number.POSITIVE_INFINITY,
+    options.signal ?? record.stopSignal,
+    "keep",
+  );
   noteEvent(engine, record, "start");
   rmSync(join(engine.containers.dir(record.id), STOP_MARK), { force: true });
   await startDetached(engine, record);

@@ -20,7 +20,12 @@ export async function stop(
   options: { timeout?: number; signal?: string } = {},
 ): Promise<ContainerRecord> {
   const record = engine.containers.find(word);
-  await stopRecord(engine, record, options.timeout ?? record.stopTimeout, options.signal ?? record.stopSignal);
+  await stopRecord(
+    engine,
+    record,
+    options.timeout ?? record.stopTimeout ?? Number.POSITIVE_INFINITY,
+    options.signal ?? record.stopSignal,
+  );
   return record;
 }
 

@@ -33,6 +33,12 @@ export function planWords(plan: Plan): string[] {
   put(...faceWords(plan));
   if (plan.attach !== undefined) put("attach", plan.attach);
   if (plan.release) put("release", plan.release.folder, plan.release.target);
+  if (plan.health) {
+    const { report, plan: check, interval, timeout, retries, startPeriod, startInterval, onFailure } = plan.health;
+    put("health", report, check, interval, timeout, retries, startPeriod, startInterval, onFailure);
+  }
+  if (plan.stopSignal) put("stop-signal", plan.stopSignal.number, plan.stopSignal.timeout);
+  if (plan.logLimit) put("log-limit", plan.logLimit.bytes, plan.logLimit.files);
   if (plan.journal) put("journal", plan.journal.path, plan.journal.actor);
   if (plan.restart) put("restart", plan.restart.policy, plan.restart.stop);
   if (plan.restarted) put("restarted", plan.restarted.count, plan.restarted.delay);

@@ -55,6 +55,9 @@ export interface Supervision {
   release?: { folder: string; target: string };
   restart?: { policy: string; stop: string };
   journal?: { path: string; actor: string };
+  health?: NonNullable<Plan["health"]>;
+  stopSignal?: NonNullable<Plan["stopSignal"]>;
+  logLimit?: NonNullable<Plan["logLimit"]>;
   events?: string;
   eventsFd?: number;
   log?: string;
@@ -104,12 +107,13 @@ export function containerPlan(input: ContainerPlanInput, supervision: Supervisio
 export function execPlan(
   process: ProcessPlan,
   identity: Pick<Identity, "uidMap" | "gidMap">,
-  init: { pid: number; startTime: string },
+  init: { pid: number; startTime: string } | undefined,
   supervision: Supervision,
 ): Plan {
   return {
     namespaces: [],
-    join: init,
+    // a health check's plan is made before its container: the monitor adds whom to join
+    ...(init && { join: init }),
     uidMap: [],
     gidMap: [],
     ...supervision,

@@ -86,6 +86,20 @@ export interface Plan {
   release?: { folder: string; target: string };
   /** Files that hold the policy, and that tell of a stop on purpose. */
   restart?: { policy: string; stop: string };
+  /** Where the last checks are told, the plan of one check, and when; times in milliseconds. */
+  health?: {
+    report: string;
+    plan: string;
+    interval: number;
+    timeout: number;
+    retries: number;
+    startPeriod: number;
+    startInterval: number;
+    onFailure: string;
+  };
+  /** How the monitor itself asks the program to end. */
+  stopSignal?: { number: number; timeout: number };
+  logLimit?: { bytes: number; files: number };
   /** The store's journal, and what a line says of the container: fields of JSON. */
   journal?: { path: string; actor: string };
   /** Set by a monitor that starts its container again. */
@@ -108,6 +122,7 @@ export interface Plan {
 export type HelperEvent = { time: string } & (
   | { event: "hello"; version: number; boot?: string }
   | { event: "created"; pid: number; startTime: string; monitor: number; monitorStartTime?: string }
+  | { event: "health"; status: "healthy" | "unhealthy" }
   | { event: "restarting"; count: number; delay: number }
   | { event: "mapped" }
   | { event: "mounted" }

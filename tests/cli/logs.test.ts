@@ -99,4 +99,52 @@ test("logs of a container that is not there fail with 1", async () => {
   assert.match(stderr, /Cannot find container "nobody"/);
 });
 
+test("a log of several files is read in order, and followed while it begins others", async () => {
+  const script =
+    "for i in $(seq 1 300); do echo line $i; done; sleep 0.3; for i in $(seq 301 400); do echo line $i; sleep 0.005; done";
+  await box.tsbox(
+    "run",
+    "-d",
+    "--name",
+    "turns",
+    "--log-opt",
+    "max-size=2k",
+    "--log-opt",
+    "max-file=4",
+    "base",
+    "sh",
+    "-c",
+    script,
+  );
+  const { stdout } = await box.tsbox("logs", "-f", "turns");
+  const numbers = stdout
+    .trim()
+    .split("\n")
+    .map((line) => Number(line.slice(5)));
+  assert.is(numbers.at(-1), 400);
+  assert.equal(
+    numbers,
+    numbers.map((_, i) => (numbers[0] ?? 0) + i),
+  );
+  const kept = (await box.tsbox("logs", "turns")).stdout.trim().split("\n");
+  assert.ok(kept.length > 40 && kept.length < 400);
+  assert.is(kept.at(-1), "line 400");
+  assert.is((await box.tsbox("logs", "--tail", "2", "turns")).stdout, "line 399\nline 400\n");
+});
+
+test("logs of several containers, with names; none where the driver keeps none", async () => {
+  await box.tsbox("run", "--name", "one1", "base", "echo", "first");
+  await box.tsbox("run", "--name", "two2", "base", "echo", "second");
+  assert.is((await box.tsbox("logs", "--names", "one1", "two2")).stdout, "one1 first\ntwo2 second\n");
+  assert.is(
+    (await box.tsbox("run", "--name", "mute", "--log-driver", "none", "base", "echo", "said")).stdout,
+    "said\n",
+  );
+  assert.match((await box.tsbox("logs", "mute")).stderr, /log driver is "none"/);
+  assert.is(
+    (await box.tsbox("run", "--rm", "--log-driver", "passthrough", "base", "echo", "through")).stdout,
+    "through\n",
+  );
+});
+
 test.run();
