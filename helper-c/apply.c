@@ -370,6 +370,8 @@ static int make_special(struct apply *a, const struct entry *entry)
             int cleared = clear_way(a, parent, name, canonical);
             if (cleared < 0)
                 return fail(-cleared, entry->path, "Cannot replace the earlier entry");
+        } else if (device && a->placing && made == -EPERM && strchr(entry->path, '/')) {
+            return 0;
         } else if (device && !stands_in && !a->placing && made != -EEXIST && made != -ENOSPC)
             stands_in = true;
         else

@@ -16,10 +16,12 @@
  */
 #include "pack.h"
 
+#include <linux/magic.h>
 #include <stdlib.h>
 #include <string.h>
 #include <sys/resource.h>
 #include <sys/sysmacros.h>
+#include <sys/vfs.h>
 #include <sys/xattr.h>
 
 #define XATTR_ORIGIN "user.overlay.origin"
@@ -30,6 +32,7 @@ struct pack {
     struct output out;
     struct links links;
     bool tree, names, lowest;
+    bool picking; /* a tree with everything that is mounted in it */
     uint64_t left_out;
     char path[PATH_MAX];
 };
@@ -249,6 +252,20 @@ static int put_hidden(struct pack *p, const struct place *place, const struct na
     return result;
 }
 
+/* What is in these is not files that anybody could put elsewhere. */
+static bool is_kernels(int fd)
+{
+    static const unsigned long types[] = {PROC_SUPER_MAGIC, SYSFS_MAGIC, CGROUP_SUPER_MAGIC, CGROUP2_SUPER_MAGIC,
+                                          DEVPTS_SUPER_MAGIC, 0x19800202 /* mqueue */};
+    struct statfs status;
+    if (fstatfs(fd, &status) != 0)
+        return false;
+    for (size_t i = 0; i < countof(types); i++)
+        if ((unsigned long)status.f_type == types[i])
+            return true;
+    return false;
+}
+
 static int put_directory(struct pack *p, const struct place *place, const char *name)
 {
     struct place here = {.fd = open_to_read(place->fd, name, O_DIRECTORY), .init = -1};
@@ -293,7 +310,7 @@ static int put_directory(struct pack *p, const struct place *place, const char *
         if (result < 0)
             result = fail(-result, p->path, "Cannot look at the layers below");
     }
-    if (result == 0)
+    if (result == 0 && !(p->picking && is_kernels(here.fd)))
         result = pack_entries(p, &here, hides && p->names);
     below_close(&here.below);
     cleanup_fd_function(&here.fd);
@@ -465,7 +482,7 @@ int op_pick(const struct op *op)
         return fail(error, path, "Cannot find what to read");
     }
     struct pack *p = xcalloc(1, sizeof *p);
-    p->tree = p->lowest = true;
+    p->tree = p->lowest = p->picking = true;
     strcpy(p->path, "x");
     raise_descriptor_limit();
     output_open(&p->out, STDOUT_FILENO);

@@ -74,7 +74,7 @@ export async function copy(
   if (to === "archive") {
     if (found.kind === "missing") throw missing(given);
     const name = found.contents ? "" : posix.basename(given.path);
-    return readInto(pick, { name: Buffer.from(name), root: true }, async (records, result) => {
+    return readInto(pick, found.path, { name: Buffer.from(name), root: true }, async (records, result) => {
       const tar: PackTarResult = { size: 0, entries: 0, exact: true };
       for await (const piece of packTar(records, {}, tar)) await written(archive.output, piece);
       return result;
@@ -90,7 +90,7 @@ export async function copy(
     name: Buffer.from(place.name),
     ...(!options.archive && { owner: callerInside(engine, record) }),
   };
-  return readInto(pick, rewrite, (records, result) =>
+  return readInto(pick, found.path, rewrite, (records, result) =>
     placeRecords(destination, place.root, options, async (sink) => {
       for await (const piece of records) await written(sink, piece);
       return result;
@@ -170,6 +170,7 @@ async function findDestination(side: Side, given: GivenPath): Promise<Destinatio
 /** Reads one thing, and lets `consume` have its records, said anew. */
 async function readInto(
   plan: Plan,
+  shown: string,
   rewrite: Rewrite,
   consume: (records: AsyncIterable<Uint8Array>, result: Rewritten) => Promise<Copied>,
 ): Promise<Copied> {
@@ -188,8 +189,14 @@ async function readInto(
       (reason: unknown) => reason,
     );
     // of two failures the reader's own says more than that the stream was cut off
-    throw cutOff ? explained(refusal ?? error) : error;
+    throw cutOff ? explained(pickFailed(refusal ?? error, shown)) : error;
   }
+}
+
+/** In the records what is read is called `x`. */
+function pickFailed(error: unknown, shown: string): unknown {
+  if (!(error instanceof HelperFailure) || error.event?.op !== "pick") return error;
+  return new HelperFailure(error.message, { ...error.event, path: error.event.path.replace(/^x(?=\/|$)/, shown) });
 }
 
 /** Makes what `produce` writes below a directory of that side. */
@@ -277,7 +284,7 @@ function ended(sink: Writable): Promise<void> {
 /** A directory of the store as a tar. */
 export async function exportFolder(engine: Engine, folder: string, output: Writable): Promise<void> {
   const plan = storeSide(engine).plan({ op: "pick", path: folder });
-  await readInto(plan, { name: Buffer.alloc(0), root: true }, async (records, result) => {
+  await readInto(plan, folder, { name: Buffer.alloc(0), root: true }, async (records, result) => {
     const tar: PackTarResult = { size: 0, entries: 0, exact: true };
     for await (const piece of packTar(records, {}, tar)) await written(output, piece);
     return result;
