@@ -18,6 +18,7 @@ import { openInbox } from "../store/inbox.ts";
 import { storeLayout } from "../store/layout.ts";
 import { leaseStore } from "../store/lease.ts";
 import { applyChanges } from "./config-changes.ts";
+import { containerState } from "./container-state.ts";
 import { containerTree } from "./container-tree.ts";
 import type { Engine } from "./engine.ts";
 import { collectGarbage } from "./gc.ts";
@@ -33,6 +34,8 @@ export interface CommitOptions {
   /** Dockerfile instructions: `CMD ["sh"]`, `ENV A=1`… */
   changes: string[];
   format: ImageFormat;
+  /** A running container's processes stand still meanwhile. */
+  pause: boolean;
   /** All layers become one. */
   squash: boolean;
   sourceDateEpoch?: number;
@@ -57,7 +60,8 @@ export async function commit(engine: Engine, word: string, options: CommitOption
       ...(options.sourceDateEpoch !== undefined && { sourceDateEpoch: options.sourceDateEpoch }),
       ...(options.signal && { signal: options.signal }),
     };
-    const packed = await (options.squash ? packTreeLayer : packLayer)(engine, { ...tree, ...how });
+    const pack = () => (options.squash ? packTreeLayer : packLayer)(engine, { ...tree, ...how });
+    const packed = await (options.pause ? standingStill(engine, record, pack) : pack());
     const created = new Date(
       options.sourceDateEpoch === undefined ? Date.now() : options.sourceDateEpoch * 1000,
     ).toISOString();
@@ -100,6 +104,19 @@ export async function commit(engine: Engine, word: string, options: CommitOption
     inbox.release();
     release();
     await collectGarbage(engine);
+  }
+}
+
+/** One that was paused before stays so. */
+async function standingStill<T>(engine: Engine, record: ContainerRecord, work: () => Promise<T>): Promise<T> {
+  if (containerState(engine, record).status !== "running") return work();
+  const { pause, unpause } = await import("./pause.ts");
+  await pause(engine, record.id);
+  try {
+    return await work();
+  } finally {
+    // it may have been killed, or told to go on, by somebody else
+    if (containerState(engine, record).status === "paused") await unpause(engine, record.id);
   }
 }
 

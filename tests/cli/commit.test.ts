@@ -199,6 +199,22 @@ able("what does not compress is kept as it is, until something does", async () =
   }
 });
 
+able("a running container is committed, and runs on", async () => {
+  await using box = workspace();
+  const script = "i=0; while :; do i=$((i+1)); echo $i >/count; echo $i >>/log; done";
+  ok(await box.tsbox("run", "-d", "--name", "live", "base", "sh", "-c", script));
+  for (const pause of ["--pause", "--pause=false"]) {
+    ok(await box.tsbox("commit", pause, "live", "mine:1"));
+    assert.is(await inspect(box, "{{.State.Status}}", "live"), "running");
+    const { stdout } = await box.tsbox("run", "--rm", "mine:1", "sh", "-c", "cat /count; tail -n 1 /log");
+    const lines = stdout.trim().split("\n").map(Number);
+    // it stood between two commands, or where the first file was just made empty
+    const [count, logged] = lines;
+    if (pause === "--pause" && lines.length === 2) assert.ok(Math.abs(Number(count) - Number(logged)) <= 1, stdout);
+  }
+  ok(await box.tsbox("rm", "-f", "live"));
+});
+
 able("what cannot be committed is told", async () => {
   await using box = workspace();
   ok(await box.tsbox("run", "--name", "made", "base", "true"));

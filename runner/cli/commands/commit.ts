@@ -19,6 +19,11 @@ export default defineVerb({
     format: choice(["oci", "docker"], { short: "f", help: "form of manifest and config (default oci)" }),
     iidfile: string({ placeholder: "FILE", help: "write the image's id there" }),
     message: string({ short: "m", placeholder: "TEXT", help: "comment in the image's history" }),
+    pause: boolean({
+      short: "p",
+      default: true,
+      help: "stop a running container's processes meanwhile, by SIGSTOP (default; --pause=false lets them write on)",
+    }),
     quiet: boolean({ short: "q", help: "no progress (there is none: for scripts made for podman)" }),
     sourceDateEpoch: number({
       placeholder: "SECONDS",
@@ -41,6 +46,7 @@ export default defineVerb({
       ...(flags.sourceDateEpoch === undefined ? {} : { sourceDateEpoch: flags.sourceDateEpoch }),
       changes: flags.change,
       format: flags.format ?? "oci",
+      pause: flags.pause,
       squash: flags.squash,
       signal: context.signal,
     });
