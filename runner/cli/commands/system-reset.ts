@@ -8,7 +8,10 @@ export default defineVerb({
   summary: "Remove the whole store: containers, images, volumes and all else.",
   flags: { force: boolean({ short: "f", help: "do not ask" }) },
   words: { min: 0, max: 0 },
-  examples: [["tsbox system reset", "as if tsbox had never been used"]],
+  examples: [
+    ["tsbox system reset", "as if tsbox had never been used"],
+    ["tsbox --root /tmp/store system reset -f", "another store, without being asked"],
+  ],
   async act({ flags }, context) {
     const engine = engineOf(context);
     const items = ["all containers", "all images", "all volumes", `the folder ${engine.root}`];
