@@ -193,25 +193,63 @@ function debianTar(): string {
   return tar;
 }
 
+/** The Debian image, and one with three layers more of this machine's own programs (about 700 MB): OCI archives, made once. */
+function pulledImages(): Record<string, string> {
+  const tar = debianTar();
+  const [debian, big] = [join(work, "debian-oci.tar"), join(work, "big-oci.tar")];
+  const scratch = join(work, "pulled");
+  sh(`${tsbox} --root ${scratch} import ${tar} debian:bench >/dev/null`);
+  sh(`${tsbox} --root ${scratch} save --format oci-archive -o ${debian} debian:bench`);
+  // up to 180 MB of each folder: whole files, in the order of their names
+  const take = (folder: string) =>
+    `find ${folder} -xdev -type f -readable -size -20M -printf '%s %p\\n' 2>/dev/null | sort -k2 | awk '{t+=$1; if (t<180e6) print substr($0, index($0,$2))}'`;
+  mkdirSync(join(work, "context"), { recursive: true });
+  const folders = ["/usr/lib/x86_64-linux-gnu", "/usr/share", "/usr/bin"];
+  for (const [i, folder] of folders.entries()) sh(`${take(folder)} | tar -cf context/${i}.tar -T - 2>/dev/null`);
+  writeFileSync(
+    join(work, "context/Dockerfile"),
+    ["FROM debian:bench", ...folders.map((_, i) => `ADD ${i}.tar /layer-${i}/`)].join("\n"),
+  );
+  sh(`${tsbox} --root ${scratch} build -q -t big:bench context >/dev/null`);
+  sh(`${tsbox} --root ${scratch} save --format oci-archive -o ${big} big:bench`);
+  sh(`${tsbox} unshare rm -rf ${scratch} context`);
+  return { debian, big };
+}
+
 async function pull(): Promise<void> {
   const address = await registry();
-  const tar = debianTar();
-  const image = `${address}/debian:latest`;
-  sh(
-    `${tsbox} import ${tar} debian:bench >/dev/null; ${tsbox} save --format oci-archive -o debian-oci.tar debian:bench`,
-  );
-  sh(`skopeo copy -q --dest-tls-verify=false --dest-compress-format gzip oci-archive:debian-oci.tar docker://${image}`);
+  for (const [name, archive] of Object.entries(pulledImages())) {
+    const image = `${address}/${name}:latest`;
+    sh(`skopeo copy -q --dest-tls-verify=false --dest-compress-format gzip oci-archive:${archive} docker://${image}`);
+    pullOne(`${address}/v2/${name}/blobs`, image);
+    sh(`rm -f ${archive}`);
+  }
+}
+
+function pullOne(blobs: string, image: string): void {
   const clean = (folder: string) => [tsbox, "unshare", "rm", "-rf", join(work, folder)];
   const store = ["--root", join(work, "p"), "--runroot", join(work, "pr"), "--storage-driver", "overlay"];
-  const blobs = JSON.parse(sh(`skopeo inspect --raw --tls-verify=false docker://${image}`)) as {
+  const { layers } = JSON.parse(sh(`skopeo inspect --raw --tls-verify=false docker://${image}`)) as {
     layers: { digest: string }[];
   };
-  const urls = blobs.layers.map(({ digest }) => `http://${address}/v2/debian/blobs/${digest}`).join(" ");
-  sh(`curl -fsS ${urls} > layer.gz`);
+  const files = layers.map(({ digest }, i) => {
+    sh(`curl -fsS http://${blobs}/${digest} > layer-${i}.gz; gzip -dc layer-${i}.gz > layer-${i}.tar`);
+    return `layer-${i}`;
+  });
+  const all = (ending: string) => files.map((file) => `${file}.${ending}`).join(" ");
+  const size = (ending: string) =>
+    Math.round(files.reduce((sum, file) => sum + statSync(join(work, `${file}.${ending}`)).size, 0) / 1e6);
+  const shell = (script: string) => ["sh", "-c", script];
   compare(
-    `pull of a Debian layer (${Math.round(statSync(tar).size / 1e6)} MB, ${Math.round(statSync(join(work, "layer.gz")).size / 1e6)} MB gzipped) from a registry on the loopback`,
+    `pull of ${layers.length} layer(s), ${size("tar")} MB, ${size("gz")} MB gzipped, from a registry on the loopback`,
     [
-      { name: "gzip -dc (floor)", argv: ["sh", "-c", "gzip -dc layer.gz > /dev/null"] },
+      { name: "gzip -dc (floor)", argv: shell(`gzip -dc ${all("gz")} > /dev/null`) },
+      { name: "sha256sum of both (floor)", argv: shell(`sha256sum ${all("gz")} ${all("tar")}`) },
+      {
+        name: "tar -x (floor)",
+        argv: shell(`mkdir x; for f in ${all("tar")}; do tar -C x -xf $f 2>/dev/null || true; done`),
+        before: shell("chmod -R u+rwX x 2>/dev/null; rm -rf x"),
+      },
       { name: "tsbox pull", argv: [tsbox, "--root", join(work, "t"), "pull", "-q", image], before: clean("t") },
       ...(has("podman")
         ? [
@@ -226,12 +264,10 @@ async function pull(): Promise<void> {
         ? [
             {
               name: "skopeo + umoci unpack",
-              argv: [
-                "sh",
-                "-c",
+              argv: shell(
                 `skopeo copy -q --src-tls-verify=false docker://${image} oci:u:l && umoci unpack --rootless --image u:l ub`,
-              ],
-              before: ["sh", "-c", "chmod -R u+rwX ub 2>/dev/null; rm -rf u ub"],
+              ),
+              before: shell("chmod -R u+rwX ub 2>/dev/null; rm -rf u ub"),
             },
           ]
         : []),
@@ -239,6 +275,8 @@ async function pull(): Promise<void> {
     "podman pull",
     Math.max(3, Math.round(runs / 4)),
   );
+  sh(`chmod -R u+rwX x ub 2>/dev/null; rm -rf x u ub layer-*`);
+  for (const folder of ["t", "p"]) timed(clean(folder));
 }
 
 /** The Debian image in the forms that people have: a docker-archive as `podman save` writes it, and an OCI archive by gzip. */
