@@ -1,5 +1,6 @@
-import { read } from "node:fs";
+import { fstatSync, read } from "node:fs";
 import { promisify } from "node:util";
+import { TsboxError, visible } from "../base/error.ts";
 import { decodeRecord, type LayerRecord, RecordFlag, RecordKind } from "./abi.ts";
 import { ArchiveCursor } from "./cursor.ts";
 
@@ -22,6 +23,7 @@ export class Unscannable extends Error {}
 /** What an uncompressed archive in a file holds. Content is passed over, not read. */
 export async function* scanArchive(fd: number): AsyncGenerator<ScannedEntry> {
   const cursor = new ArchiveCursor({ whiteouts: false });
+  const { size } = fstatSync(fd);
   let position = 0;
   let length = 0;
   for (;;) {
@@ -39,6 +41,10 @@ export async function* scanArchive(fd: number): AsyncGenerator<ScannedEntry> {
     const record = decodeRecord(cursor.record);
     if (record.kind === RecordKind.SEGMENT || record.flags & RecordFlag.SPARSE) throw new Unscannable();
     const offset = position + cursor.used;
+    if (record.kind === RecordKind.FILE && offset + record.size > size) {
+      const name = visible(Buffer.from(record.path).toString());
+      throw new TsboxError(`Cannot read archive: it is cut off in "${name}"`, { code: "BAD_ARCHIVE" });
+    }
     // the rest of the content is behind this chunk
     const ahead = cursor.skipContent();
     position += ahead;

@@ -8,7 +8,7 @@ import { test } from "uvu";
 import * as assert from "uvu/assert";
 import { busyboxArchive, rootTarball } from "../support/images.ts";
 import { has, need } from "../support/need.ts";
-import { folder, ociParts, tarOf } from "../support/oci.ts";
+import { folder, ociParts, sha256, tarOf } from "../support/oci.ts";
 import { leftovers, orphans, storeProblems } from "../support/store.ts";
 import { type Result, type Workspace, workspace } from "../support/tsbox.ts";
 import { archive, entry } from "../unit/layers/archives.ts";
@@ -366,6 +366,45 @@ able("a name that images cannot have is told of, and the image is kept without",
   assert.match(ok(result), /^Loaded image ID: sha256:/);
   assert.match(result.stderr, /warning: the archive's name "Not A Name"/);
 });
+
+able(
+  "large layers of a docker-archive are right whether plain or compressed, and refused when they are not",
+  async () => {
+    const large = (text: string) => archive(folder("etc"), entry({ name: `etc/${text}` }, text.repeat(1_500_000)));
+    const [plain, packed] = [large("plain"), large("other")];
+    // no compression: what counts is the size of the file
+    const zipped = gzipSync(packed, { level: 0 });
+    const config = Buffer.from(
+      JSON.stringify({
+        architecture: process.arch === "arm64" ? "arm64" : "amd64",
+        os: "linux",
+        rootfs: { type: "layers", diff_ids: [sha256(plain), sha256(packed)] },
+      }),
+    );
+    const manifest = [{ Config: "config.json", RepoTags: ["large:1"], Layers: ["one/layer.tar", "two/layer.tar"] }];
+    const tar = (first: Buffer) =>
+      tarOf([
+        ["one/layer.tar", first],
+        ["two/layer.tar", zipped],
+        ["config.json", config],
+        ["manifest.json", Buffer.from(JSON.stringify(manifest))],
+      ]);
+    await using box = workspace();
+    const path = join(box.dir, "large.tar");
+    const damaged = Buffer.from(plain);
+    damaged[plain.length / 2] = (damaged[plain.length / 2] as number) ^ 1;
+    writeFileSync(path, tar(damaged));
+    const refused = await box.tsbox("load", "-q", "-i", path);
+    assert.is(refused.code, 1);
+    assert.match(refused.stderr, /got sha256:\w+, want sha256:|diffID is/);
+    assert.is(ok(await box.tsbox("images", "-q")), "");
+    sound(box);
+    writeFileSync(path, tar(plain));
+    assert.is(ok(await box.tsbox("load", "-q", "-i", path)), "Loaded image: large:1");
+    ok(await box.tsbox("system", "check"));
+    sound(box);
+  },
+);
 
 able("errors of load and import name the file, and say what to do", async () => {
   await using box = workspace();
