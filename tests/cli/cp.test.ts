@@ -141,6 +141,17 @@ test("what is in memory of a running container is copied too", async () => {
   assert.is(readFileSync(at("memory"), "utf8"), "memory\n");
 });
 
+test("the whole root, without what the kernel makes; a pipe is not waited for", async () => {
+  await inside("up", "mkfifo /pipe");
+  assert.is((await cp("up:/", "whole")).stderr, "");
+  assert.equal(readdirSync(at("whole/proc")), []);
+  assert.ok(existsSync(at("whole/vol/a")) && existsSync(at("whole/etc/passwd")));
+  assert.ok(lstatSync(at("whole/pipe")).isFIFO());
+  const { code, stderr } = await cp("up:/dev/null", "null");
+  assert.is(code, 1);
+  assert.match(stderr, /Cannot make the entry "null"/);
+});
+
 test("from one container to another", async () => {
   assert.is((await cp("up:/mem/src", "down:/from-up")).code, 0);
   assert.is((await cp("down:/from-up/a", "from-up")).code, 0);
