@@ -477,6 +477,7 @@ struct monitor {
     int64_t started;  /* the same, of the exec */
     int64_t kill_at;  /* the same: it was asked to end before, 0: it was not */
     bool restart_asked;
+    uint64_t oom_kills; /* of the machine, when the program was exec'd */
     int listener;     /* of attach.c */
     struct client clients[CLIENTS_MAX];
     size_t client_count;
@@ -536,6 +537,10 @@ int64_t health_wakes_at(const struct monitor *monitor);
 void health_watch(struct pollfd *exit, struct pollfd *output);
 void health_handle(struct monitor *monitor, const struct pollfd *exit, const struct pollfd *output);
 void health_end(void);
+
+/* oom.c */
+uint64_t oom_kills(void);
+bool oom_is_likely(const struct monitor *monitor);
 
 bool restart_is_wished(const struct plan *plan);
 bool restart_is_announced(const struct plan *plan);

@@ -195,13 +195,16 @@ static void reap(struct monitor *monitor)
     event_begin("exited");
     event_number("code", signal ? EXIT_SIGNALLED + signal : WEXITSTATUS(status));
     event_number("signal", signal);
-    event_text("reason", monitor->timed_out ? "timeout" : signal ? "signal" : "exit");
+    bool oom = signal == SIGKILL && oom_is_likely(monitor);
+    event_text("reason", monitor->timed_out ? "timeout" : oom ? "oom" : signal ? "signal" : "exit");
     event_number("maxRssKiB", usage.ru_maxrss);
     event_number("userMicros", usage.ru_utime.tv_sec * 1000000 + usage.ru_utime.tv_usec);
     event_number("systemMicros", usage.ru_stime.tv_sec * 1000000 + usage.ru_stime.tv_usec);
     event_end();
     char code[12];
     snprintf(code, sizeof code, "%d", signal ? EXIT_SIGNALLED + signal : WEXITSTATUS(status));
+    if (oom)
+        journal_write(&monitor->run->plan, "oom", NULL, NULL);
     journal_write(&monitor->run->plan, "die", "exitCode", code);
 }
 

@@ -439,6 +439,7 @@ static void executed(struct monitor *self)
         close(self->status_pipe);
         self->status_pipe = -1;
     }
+    self->oom_kills = oom_kills(); /* last: nobody waits for it any more */
 }
 
 static void copy_output(char letter, const char *data, size_t length)

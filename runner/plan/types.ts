@@ -131,7 +131,7 @@ export type HelperEvent = { time: string } & (
       event: "exited";
       code: number;
       signal: number;
-      reason: "exit" | "signal" | "timeout";
+      reason: "exit" | "signal" | "timeout" | "oom";
       maxRssKiB: number;
       userMicros: number;
       systemMicros: number;
