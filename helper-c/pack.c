@@ -195,6 +195,28 @@ static int put_file(struct pack *p, const struct place *place, const char *name)
     return content_failed(p, output_content(&p->out, fd, 0, entry.record.size));
 }
 
+/* Where names are asked for, a file that is new need not be opened: nothing of overlay's can be known of it. */
+static int put_file_name(struct pack *p, const struct place *place, const char *name, const struct stat *st)
+{
+    struct stat under;
+    int number = below_find(&place->below, name, &under);
+    if (number < 0)
+        return fail(-number, p->path, "Cannot look at the layers below");
+    if (number > 0)
+        return put_file(p, place, name);
+    struct record record = {
+        .kind = RECORD_FILE,
+        .flags = RECORD_FLAG_SPARSE,
+        .mode = st->st_mode & 07777,
+        .uid = st->st_uid,
+        .gid = st->st_gid,
+        .mtime_sec = st->st_mtim.tv_sec,
+        .mtime_nsec = (uint32_t)st->st_mtim.tv_nsec,
+        .size = (uint64_t)st->st_size,
+    };
+    return written(p, output_record(&p->out, &record, p->path, "", NULL));
+}
+
 /* Symbolic links, pipes, devices. */
 static int put_special(struct pack *p, const struct place *place, const char *name, const struct stat *st)
 {
@@ -328,7 +350,7 @@ static int pack_entry(struct pack *p, const struct place *place, const char *nam
     if (!p->tree && whiteout_is(place->fd, name, &st))
         return put_whiteout(p, place, name);
     if (S_ISREG(st.st_mode))
-        return put_file(p, place, name);
+        return p->names ? put_file_name(p, place, name, &st) : put_file(p, place, name);
     if (S_ISSOCK(st.st_mode)) {
         p->left_out++;
         return 0;

@@ -21,6 +21,9 @@ for (const [name, number] of Object.entries(SIGNALS)) {
   });
 }
 
+/** Streams that a command has asked for. */
+const used = new Set<NodeJS.WriteStream>();
+
 const argv = process.argv.slice(2);
 const context: Context = {
   root: undefined,
@@ -45,7 +48,10 @@ const context: Context = {
 for (const kind of ["uncaughtException", "unhandledRejection"]) {
   process.on(kind, (error: unknown) => void report(error).then((code) => process.exit(code)));
 }
-void status().then((code) => process.exit(code));
+void status().then(async (code) => {
+  for (const stream of used) await written(stream);
+  process.exit(code);
+});
 
 async function status(): Promise<number> {
   try {
@@ -59,9 +65,16 @@ async function status(): Promise<number> {
   }
 }
 
+/** What a pipe does not take at once is written later: leaving before that would cut it off. */
+function written(stream: NodeJS.WriteStream): Promise<void> | undefined {
+  if (stream.writableLength === 0 || stream.destroyed) return undefined;
+  return new Promise((resolve) => stream.write("", () => resolve()));
+}
+
 /** The reader went away, as in "tsbox ps | head -1": nobody is left to be told. */
 function watched(stream: NodeJS.WriteStream): NodeJS.WriteStream {
-  if (stream.listenerCount("error") > 0) return stream;
+  if (used.has(stream)) return stream;
+  used.add(stream);
   return stream.on("error", (error: NodeJS.ErrnoException) => process.exit(error.code === "EPIPE" ? 141 : 125));
 }
 

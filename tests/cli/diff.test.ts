@@ -4,7 +4,7 @@ import { join } from "node:path";
 import { test } from "uvu";
 import * as assert from "uvu/assert";
 import { need } from "../support/need.ts";
-import { type Result, type Workspace, workspace } from "../support/tsbox.ts";
+import { type Result, ROOT, type Workspace, workspace } from "../support/tsbox.ts";
 
 const able = need(["user-namespace", "not-root", "overlay-userxattr"], test);
 
@@ -40,6 +40,16 @@ able("a container's changes are listed, and those of the image made of it", () =
     assert.equal(ok(await box.tsbox("diff", "mine:1")).split("\n"), LISTED);
     assert.equal(ok(await box.tsbox("image", "diff", "mine:1")).split("\n"), LISTED);
   }),
+);
+
+able("a long list reaches a slow reader whole", () =>
+  after(
+    "mkdir /d; cd /d; i=0; while [ $i -lt 8000 ]; do : >a-name-of-some-length-$i; i=$((i+1)); done",
+    async (box) => {
+      const program = `"${join(ROOT, "dist/tsbox")}" diff made | { sleep 1; wc -l; }`;
+      assert.is(ok(await box.program("sh", ["-c", program])).trim(), "8001");
+    },
+  ),
 );
 
 able("--format json is podman's", () =>
