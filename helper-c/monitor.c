@@ -192,20 +192,21 @@ static void reap(struct monitor *monitor)
     int status = monitor->status, signal = WIFSIGNALED(status) ? WTERMSIG(status) : 0;
     if (!monitor->executed && ends_with_exec(&monitor->run->plan))
         return;
-    event_begin("exited");
-    event_number("code", signal ? EXIT_SIGNALLED + signal : WEXITSTATUS(status));
-    event_number("signal", signal);
     bool oom = signal == SIGKILL && oom_is_likely(monitor);
-    event_text("reason", monitor->timed_out ? "timeout" : oom ? "oom" : signal ? "signal" : "exit");
-    event_number("maxRssKiB", usage.ru_maxrss);
-    event_number("userMicros", usage.ru_utime.tv_sec * 1000000 + usage.ru_utime.tv_usec);
-    event_number("systemMicros", usage.ru_stime.tv_sec * 1000000 + usage.ru_stime.tv_usec);
-    event_end();
+    /* Before the event: whoever waits for that has the journal in order. */
     char code[12];
     snprintf(code, sizeof code, "%d", signal ? EXIT_SIGNALLED + signal : WEXITSTATUS(status));
     if (oom)
         journal_write(&monitor->run->plan, "oom", NULL, NULL);
     journal_write(&monitor->run->plan, "die", "exitCode", code);
+    event_begin("exited");
+    event_number("code", signal ? EXIT_SIGNALLED + signal : WEXITSTATUS(status));
+    event_number("signal", signal);
+    event_text("reason", monitor->timed_out ? "timeout" : oom ? "oom" : signal ? "signal" : "exit");
+    event_number("maxRssKiB", usage.ru_maxrss);
+    event_number("userMicros", usage.ru_utime.tv_sec * 1000000 + usage.ru_utime.tv_usec);
+    event_number("systemMicros", usage.ru_stime.tv_sec * 1000000 + usage.ru_stime.tv_usec);
+    event_end();
 }
 
 static bool is_over(int64_t moment)

@@ -8,7 +8,8 @@ export const EVENT_FILTERS = ["type", "event", "container", "image", "label", "v
 
 function attributes(entry: JournalEntry): Record<string, string> {
   const { time: _time, type: _type, action: _action, id: _id, labels, ...fields } = entry;
-  return { ...labels, ...(fields as Record<string, string>) };
+  // without a prototype it is a map to templates: what it lacks is no error
+  return Object.assign(Object.create(null) as object, labels, fields) as Record<string, string>;
 }
 
 /** As docker's API gives it. */

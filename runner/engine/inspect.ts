@@ -33,7 +33,7 @@ function describe(engine: Engine, record: ContainerRecord): object {
       Running: running,
       Paused: state.status === "paused",
       Restarting: state.status === "restarting",
-      ...(health && { Health: healthObject(health) }),
+      Health: health ? healthObject(health) : null,
       OOMKilled: state.reason === "oom",
       Dead: false,
       Pid: state.pid,

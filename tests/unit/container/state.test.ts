@@ -1,6 +1,6 @@
 import { test } from "uvu";
 import * as assert from "uvu/assert";
-import { foldState, rfc3339, ZERO_TIME } from "../../../runner/container/state.ts";
+import { type ContainerEvent, foldState, rfc3339, ZERO_TIME } from "../../../runner/container/state.ts";
 import type { HelperEvent } from "../../../runner/plan/types.ts";
 
 const time = "1700000000123456789";
@@ -61,6 +61,30 @@ test("foldState() remembers a failed set-up as never started", () => {
 
 test("rfc3339() keeps nanoseconds", () => {
   assert.is(rfc3339(time), "2023-11-14T22:13:20.123456789Z");
+});
+
+test("foldState() knows what stands still, and what waits for its next life", () => {
+  const life: ContainerEvent[] = [{ event: "hello", time, version: 1, boot: "b" }, created, exec];
+  const paused: ContainerEvent[] = [...life, { event: "paused", time }];
+  assert.is(foldState(paused, alive).status, "paused");
+  assert.is(foldState([...paused, { event: "unpaused", time }], alive).status, "running");
+  assert.is(foldState(paused, dead).reason, "lost");
+  const waiting: ContainerEvent[] = [...life, exited, { event: "restarting", time, count: 2, delay: 200 }];
+  assert.is(foldState(waiting, alive).status, "restarting");
+  assert.is(foldState(waiting, alive).restarts, 2);
+  assert.is(foldState(waiting, dead).status, "exited");
+  assert.is(foldState([...waiting, exec], alive).status, "running");
+  assert.is(foldState([...waiting, { event: "start", time }, exec], alive).restarts, 0);
+});
+
+test("foldState() asks for processes in the boot that they were noted in", () => {
+  const boots: string[] = [];
+  const events: ContainerEvent[] = [{ event: "hello", time, version: 1, boot: "first" }, created, exec];
+  foldState(events, (_pid, _startTime, boot) => {
+    boots.push(boot);
+    return true;
+  });
+  assert.equal(boots, ["first"]);
 });
 
 test.run();
