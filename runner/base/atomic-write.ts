@@ -1,4 +1,4 @@
-import { closeSync, fsyncSync, openSync, renameSync, rmSync, writeSync } from "node:fs";
+import { closeSync, fsyncSync, openSync, renameSync, rmSync, writeFileSync, writeSync } from "node:fs";
 import { dirname } from "node:path";
 import { randomHex } from "./random.ts";
 
@@ -23,6 +23,21 @@ export function writeFileAtomic(path: string, data: string | Uint8Array, mode = 
     throw error;
   }
   syncDirectory(dirname(path));
+}
+
+/**
+ * The same for what can be made anew: the old content or the new is found while the machine runs, but after a power cut it may be neither. Nothing waits for
+ * the disk.
+ */
+export function writeFileQuick(path: string, data: string, mode = 0o600): void {
+  const staged = `${dirname(path)}/.new-${randomHex(8)}`;
+  try {
+    writeFileSync(staged, data, { flag: "wx", mode });
+    renameSync(staged, path);
+  } catch (error) {
+    rmSync(staged, { force: true });
+    throw error;
+  }
 }
 
 /** Makes renames in a directory outlast a power cut. */

@@ -4,9 +4,7 @@ import { layerRecord, RecordKind } from "../layers/abi.ts";
 import { decompress, sniff } from "../layers/decompress.ts";
 import { readEntries } from "../layers/reader.ts";
 import type { OutgoingEntry } from "../layers/writer.ts";
-import { storeLayout } from "../store/layout.ts";
-import { stagingFolder } from "../store/staging.ts";
-import { gitTree, isGitAddress } from "./context/git.ts";
+import { isGitAddress } from "./context/git-address.ts";
 import type { Found, SourceTree } from "./context/source-tree.ts";
 import { type CopySource, collect } from "./copy-files.ts";
 import type { CopyInstruction } from "./dockerfile/types.ts";
@@ -21,6 +19,7 @@ export async function collectAdd(
 ): Promise<CopySource[] | undefined> {
   if (isGitAddress(word)) {
     if (one.checksum) throw refuse("a checksum is for files: name a commit behind # instead");
+    const { gitTree } = await import("./context/git.ts");
     const tree = await gitTree(world, word, { keepGitDir: one.keepGitDir });
     const [found] = tree.find("");
     if (!found) throw refuse("the repository is empty");
@@ -111,10 +110,4 @@ async function* archiveEntries(source: AsyncIterable<Uint8Array>): AsyncGenerato
       yield { record: { ...record, flags: 0, data: record.size }, content };
     } else yield { record };
   }
-}
-
-export function scratchFolder(world: Pick<BuildWorld, "engine" | "trash">): string {
-  const staged = stagingFolder(storeLayout(world.engine.root));
-  world.trash.add(staged.path, staged.release);
-  return staged.path;
 }

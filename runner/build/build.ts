@@ -17,9 +17,7 @@ import { DEFAULT_PATH } from "../plan/process.ts";
 import { StepCache, stepKey } from "../store/build-cache.ts";
 import { storeLayout } from "../store/layout.ts";
 import { leaseStore } from "../store/lease.ts";
-import { scratchFolder } from "./add-sources.ts";
-import { applyEntries } from "./apply-entries.ts";
-import { gitTree, isGitAddress } from "./context/git.ts";
+import { isGitAddress } from "./context/git-address.ts";
 import { HashCache } from "./context/hash-cache.ts";
 import { LocalTree } from "./context/local-tree.ts";
 import { type OpenContext, openContext } from "./context/open-context.ts";
@@ -31,6 +29,7 @@ import { Explainer } from "./explain-steps.ts";
 import { ignoreOf } from "./ignore.ts";
 import type { BuildOptions, OnBuildEvent } from "./options.ts";
 import { keepImage } from "./result.ts";
+import { scratchFolder } from "./scratch-folder.ts";
 import { type BuildWorld, StageBuilder, type StageState } from "./stage-builder.ts";
 import { findStage, planStages, type Stage, type StagePlan } from "./stages.ts";
 import { LayerSource } from "./tree/layer-source.ts";
@@ -294,7 +293,7 @@ class Build {
     const { identity, options } = world;
     const given = options.contexts.get(from);
     if (given !== undefined && !given.startsWith("docker-image://")) {
-      if (isGitAddress(given)) return gitTree(world, given, { keepGitDir: false });
+      if (isGitAddress(given)) return (await import("./context/git.ts")).gitTree(world, given, { keepGitDir: false });
       const hashes = new HashCache(join(scratchFolder(world), "hashes"));
       return new LocalTree(given, ignoreOf([]), hashes, `the context "${visible(from)}"`);
     }
@@ -358,6 +357,7 @@ class Build {
       const bytes = content?.();
       return { record, ...(bytes && { content: bytes }) };
     });
+    const { applyEntries } = await import("./apply-entries.ts");
     await applyEntries(world.identity, folder, outgoing);
     return { lowers: [folder], key };
   }

@@ -1,7 +1,7 @@
 import { createHash } from "node:crypto";
 import { TsboxError, visible } from "../base/error.ts";
-import { RecordKind } from "../layers/abi.ts";
-import { directoryRecord, fileRecord, type OutgoingEntry } from "../layers/writer.ts";
+import { layerRecord, RecordKind } from "../layers/abi.ts";
+import type { OutgoingEntry } from "../layers/writer.ts";
 import type { Found, SourceEntry, SourceTree } from "./context/source-tree.ts";
 import { ignoreOf } from "./ignore.ts";
 import type { LayeredTree, TreeNode } from "./tree/layered-tree.ts";
@@ -106,7 +106,9 @@ export class CopyLayer {
     }
     if (source.kind === "text") {
       const place = yield* this.#file(source.name);
-      const record = fileRecord(place, source.content.length, { mtimeSeconds: this.#request.time });
+      const size = source.content.length;
+      const fields = { path: Buffer.from(place), size, data: size, mode: 0o644, mtimeSeconds: this.#request.time };
+      const record = layerRecord(RecordKind.FILE, fields);
       yield this.#owned({ record, content: [source.content] });
       return;
     }
@@ -165,7 +167,15 @@ export class CopyLayer {
       this.#folders.add(path);
       this.#fresh.add(path);
       const { uid, gid } = this.#request.owner ?? { uid: 0, gid: 0 };
-      yield { record: directoryRecord(path, { uid, gid, mtimeSeconds: this.#request.time }) };
+      yield {
+        record: layerRecord(RecordKind.DIRECTORY, {
+          path: Buffer.from(path),
+          mode: 0o755,
+          uid,
+          gid,
+          mtimeSeconds: this.#request.time,
+        }),
+      };
     }
     return path;
   }

@@ -52,7 +52,13 @@ export class Explainer {
   save(): void {
     const last = this.#wanted ? this.#last : (this.#cache.read<LastBuild>("last", this.#name) ?? {});
     const next = { ...last, ...this.#now };
-    if (JSON.stringify(next) !== JSON.stringify(last)) this.#cache.write("last", this.#name, next);
+    const keys = (build: LastBuild) =>
+      JSON.stringify(
+        Object.entries(build)
+          .map(([place, { key }]) => [place, key])
+          .sort(),
+      );
+    if (keys(next) !== keys(last)) this.#cache.write("last", this.#name, next);
   }
 }
 

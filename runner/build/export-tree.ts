@@ -8,9 +8,9 @@ import { type PackTarResult, packTar } from "../layers/pack.ts";
 import { readEntries } from "../layers/reader.ts";
 import type { OutgoingEntry } from "../layers/writer.ts";
 import type { Op } from "../plan/types.ts";
-import { scratchFolder } from "./add-sources.ts";
 import { applyEntries } from "./apply-entries.ts";
 import type { BuildOutput } from "./options.ts";
+import { scratchFolder } from "./scratch-folder.ts";
 import type { BuildWorld, StageState } from "./stage-builder.ts";
 
 /** `-o type=local` and `type=tar`: the files of a stage, without an image around them. */

@@ -3,21 +3,15 @@ import { unpackOne } from "../engine/unpack-image.ts";
 import { gzipPieces } from "../layers/gzip.ts";
 import { PIECE } from "../layers/pieces.ts";
 import { type OutgoingEntry, writeArchive } from "../layers/writer.ts";
-import { chainIDs } from "../oci/chain.ts";
 import { OCI_LAYER_GZIP } from "../oci/media-types.ts";
 import type { Digest } from "../oci/types.ts";
 import type { Identity } from "../plan/idmap.ts";
 import { putBlobStream } from "../store/blob-store.ts";
 import type { BuiltLayer } from "../store/build-cache.ts";
-import { layerMeta, layerRoot } from "../store/layer-store.ts";
+import { layerMeta } from "../store/layer-store.ts";
 import { storeLayout } from "../store/layout.ts";
 import { Channel } from "./channel.ts";
-
-/** The tree that a step starts from: unpacked layers, topmost first, and what names them all. */
-export interface ParentTree {
-  lowers: string[];
-  chainID?: Digest;
-}
+import { chainOn, type ParentTree } from "./parent-tree.ts";
 
 /**
  * Makes a layer of entries: one pass gives its tar's digest, its compressed blob and its unpacked tree. The same entries give the same bytes.
@@ -67,16 +61,6 @@ async function* clamped(entries: Iterable<OutgoingEntry> | AsyncIterable<Outgoin
     const late = entry.record.mtimeSeconds >= epoch;
     yield late ? { ...entry, record: { ...entry.record, mtimeSeconds: epoch, mtimeNanoseconds: 0 } } : entry;
   }
-}
-
-export function chainOn(parent: Digest | undefined, diffID: Digest): Digest {
-  return chainIDs(parent ? [parent, diffID] : [diffID]).at(-1) as Digest;
-}
-
-/** The tree with one layer more. */
-export function onTop(engine: Engine, identity: Identity, parent: ParentTree, layer: BuiltLayer): ParentTree {
-  const root = layerRoot(storeLayout(engine.root), identity.key, layer.chainID);
-  return { lowers: [root, ...parent.lowers], chainID: layer.chainID };
 }
 
 /** The same bytes in pieces of one size, as the compressor likes them: what it makes then depends on the bytes alone. */

@@ -5,8 +5,6 @@ import { putBlob } from "../store/blob-store.ts";
 import { changeIndex, readIndex, refName, withName } from "../store/image-index.ts";
 import { storeLayout } from "../store/layout.ts";
 import type { BuildResult } from "./build.ts";
-import { exportTree } from "./export-tree.ts";
-import { squash } from "./squash.ts";
 import type { BuildWorld, StageState } from "./stage-builder.ts";
 
 /** Makes the image of a finished stage, gives it its names, and writes what else was asked for. */
@@ -14,12 +12,13 @@ export async function keepImage(world: BuildWorld, state: StageState, baseLayers
   const { engine, options } = world;
   const { outputs, tags } = options;
   for (const output of outputs) {
-    if (output.type === "local" || output.type === "tar") await exportTree(world, state, output);
+    if (output.type === "local" || output.type === "tar")
+      await (await import("./export-tree.ts")).exportTree(world, state, output);
   }
   const archives = outputs.filter((output) => output.type === "oci" || output.type === "docker");
   // files alone were asked for: no image is left behind
   if (outputs.length > 0 && archives.length === 0 && tags.length === 0) return { names: [] };
-  const finished = options.squash ? await squash(world, state, baseLayers) : state;
+  const finished = options.squash ? await (await import("./squash.ts")).squash(world, state, baseLayers) : state;
   const { config, entry } = putImage(world, finished);
   const references = tags.map((tag) => parseReference(tag));
   await name(world, entry, references.map(formatReference));

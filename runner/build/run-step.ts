@@ -2,7 +2,6 @@ import { chmodSync, existsSync, mkdirSync, readFileSync, writeFileSync } from "n
 import { Socket } from "node:net";
 import { join } from "node:path";
 import { createInterface } from "node:readline";
-import { TsboxError } from "../base/error.ts";
 import { adoptLayer } from "../engine/adopt-layer.ts";
 import { containerUser } from "../engine/container-user.ts";
 import { type Description, makeShared, makeWritable, planOf } from "../engine/create-container.ts";
@@ -26,7 +25,9 @@ import { hasLayer, initLayerPath } from "../store/layer-store.ts";
 import { storeLayout } from "../store/layout.ts";
 import { stagingFolder } from "../store/staging.ts";
 import { closeFd, makePipe } from "../sys/native.ts";
-import { chainOn, type ParentTree } from "./make-layer.ts";
+import { keptInit } from "./kept-init.ts";
+import { chainOn, type ParentTree } from "./parent-tree.ts";
+import { StepFailed } from "./step-failed.ts";
 import { LayeredTree } from "./tree/layered-tree.ts";
 
 export interface RunRequest {
@@ -43,18 +44,6 @@ export interface RunRequest {
   sourceDateEpoch?: number;
   signal: AbortSignal;
   onLine: (line: string) => void;
-}
-
-/** The command ended with another status than 0. */
-export class StepFailed extends TsboxError {
-  readonly status: number;
-  readonly lines: string[];
-
-  constructor(status: number, lines: string[]) {
-    super(`the command ended with status ${status}`, { code: "STEP_FAILED", exitCode: 1 });
-    this.status = status;
-    this.lines = lines;
-  }
 }
 
 /** How much of a failed command's output is said again with its error. */
@@ -223,6 +212,8 @@ async function initLayer(
   const tree = new LayeredTree(lowers);
   const missing = points.filter(({ path }) => !tree.lookup(path));
   if (missing.length === 0) {
+    const fitting = keptInit(lowers);
+    if (fitting !== undefined) return fitting;
     const kept = initLayerPath(lowers);
     if (!existsSync(kept)) await makeInitLayer(engine, lowers, identity);
     return kept;

@@ -6,7 +6,8 @@ import { chainIDs } from "../oci/chain.ts";
 import { blobStream } from "../store/blob-store.ts";
 import { layerRoot } from "../store/layer-store.ts";
 import { storeLayout } from "../store/layout.ts";
-import { makeLayer, onTop } from "./make-layer.ts";
+import { makeLayer } from "./make-layer.ts";
+import { onTop } from "./parent-tree.ts";
 import type { BuildWorld, StageState } from "./stage-builder.ts";
 
 /** Makes one layer of all that the build added to its base image; the history keeps every step. */

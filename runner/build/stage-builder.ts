@@ -2,7 +2,7 @@ import { chmodSync, writeFileSync } from "node:fs";
 import { TsboxError, visible } from "../base/error.ts";
 import { containerUser } from "../engine/container-user.ts";
 import type { Engine } from "../engine/engine.ts";
-import { directoryRecord } from "../layers/writer.ts";
+import { layerRecord, RecordKind } from "../layers/abi.ts";
 import type { HistoryEntry, ImageConfig, Platform, ProcessConfig } from "../oci/types.ts";
 import type { Identity } from "../plan/idmap.ts";
 import { hasBlob } from "../store/blobs.ts";
@@ -10,7 +10,6 @@ import { type BuiltLayer, type KeyParts, type StepCache, type StepResult, stepKe
 import { hasLayer } from "../store/layer-store.ts";
 import { storeLayout } from "../store/layout.ts";
 import { stagingFolder } from "../store/staging.ts";
-import { collectAdd } from "./add-sources.ts";
 import { changeConfig, commandWords, DEFAULT_SHELL, isConfigInstruction, workdirOf } from "./config.ts";
 import { OutsideContext } from "./context/local-tree.ts";
 import type { SourceTree } from "./context/source-tree.ts";
@@ -20,10 +19,10 @@ import { DockerfileError, type Source, type Span } from "./dockerfile/source.ts"
 import type { CopyInstruction, RunInstruction, RunMount, StageInstruction, Text } from "./dockerfile/types.ts";
 import type { Explainer } from "./explain-steps.ts";
 import { cleanPath, hasWildcards } from "./glob.ts";
-import { makeLayer, onTop, type ParentTree } from "./make-layer.ts";
 import type { BuildOptions, OnBuildEvent } from "./options.ts";
-import { prepareMounts } from "./run-mounts.ts";
-import { runStep, StepFailed, type Trash } from "./run-step.ts";
+import { onTop, type ParentTree } from "./parent-tree.ts";
+import type { Trash } from "./run-step.ts";
+import { StepFailed } from "./step-failed.ts";
 import { LayerSource } from "./tree/layer-source.ts";
 import { LayeredTree } from "./tree/layered-tree.ts";
 import { Expander, PREDEFINED, Variables } from "./variables.ts";
@@ -257,8 +256,17 @@ export class StageBuilder {
         let at = node.path;
         const records = missing.map((part) => {
           at = at === "" ? part : `${at}/${part}`;
-          return { record: directoryRecord(at, { uid, gid, mtimeSeconds: time }) };
+          return {
+            record: layerRecord(RecordKind.DIRECTORY, {
+              path: Buffer.from(at),
+              mode: 0o755,
+              uid,
+              gid,
+              mtimeSeconds: time,
+            }),
+          };
         });
+        const { makeLayer } = await import("./make-layer.ts");
         return makeLayer(engine, identity, this.#state, records, options.sourceDateEpoch);
       },
     );
@@ -308,6 +316,8 @@ export class StageBuilder {
     return this.#layerStep(parts, `RUN ${count}${argv.join(" ")}`, async () => {
       const staged = stagingFolder(storeLayout(engine.root));
       trash.add(staged.path, staged.release);
+      const { prepareMounts } = await import("./run-mounts.ts");
+      const { runStep } = await import("./run-step.ts");
       const prepared = await prepareMounts(
         engine,
         identity,
@@ -469,6 +479,7 @@ export class StageBuilder {
     return this.#layerStep(parts, [one.kind, ...flags, shown].join(" "), async () => {
       if (!gathered) await gather();
       const layer = new CopyLayer(new LayeredTree(this.#state.lowers), request);
+      const { makeLayer } = await import("./make-layer.ts");
       return makeLayer(engine, identity, this.#state, layer.entries(), options.sourceDateEpoch);
     });
   }
@@ -486,6 +497,7 @@ export class StageBuilder {
     exclude: string[],
   ): Promise<CopySource[]> {
     if (one.kind === "ADD") {
+      const { collectAdd } = await import("./add-sources.ts");
       const added = await collectAdd(
         this.#world,
         one,

@@ -1,7 +1,7 @@
 import { createHash } from "node:crypto";
 import { existsSync, mkdirSync, readdirSync, readFileSync, rmSync, statSync, utimesSync } from "node:fs";
 import { join } from "node:path";
-import { writeFileAtomic } from "../base/atomic-write.ts";
+import { writeFileQuick } from "../base/atomic-write.ts";
 import type { Digest } from "../oci/types.ts";
 
 /** A layer that a step made. */
@@ -61,7 +61,7 @@ export class StepCache {
     if (layer) {
       // before the step: what it names must not be swept
       mkdirSync(this.#keep, { recursive: true, mode: 0o700 });
-      writeFileAtomic(join(this.#keep, `build-${key}`), `${layer.digest}\n${layer.chainID}\n`);
+      writeFileQuick(join(this.#keep, `build-${key}`), `${layer.digest}\n${layer.chainID}\n`);
     }
     this.write("steps", key, result);
   }
@@ -83,7 +83,7 @@ export class StepCache {
 
   write(kind: string, name: string, value: unknown): void {
     mkdirSync(join(this.#folder, kind), { recursive: true, mode: 0o700 });
-    writeFileAtomic(join(this.#folder, kind, name), JSON.stringify(value));
+    writeFileQuick(join(this.#folder, kind, name), JSON.stringify(value));
   }
 
   #touch(path: string): void {

@@ -34,8 +34,10 @@ export function has(feature: string): boolean {
 
 const PROGRAMS = [
   "attr",
+  "buildah",
   "bwrap",
   "chromium",
+  "curl",
   "docker-registry",
   "getfattr",
   "git",

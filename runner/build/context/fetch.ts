@@ -2,7 +2,7 @@ import { createHash } from "node:crypto";
 import { closeSync, openSync, writeSync } from "node:fs";
 import { join } from "node:path";
 import { downloadFile } from "../../registry/download.ts";
-import { scratchFolder } from "../add-sources.ts";
+import { scratchFolder } from "../scratch-folder.ts";
 import type { BuildWorld } from "../stage-builder.ts";
 
 export interface FetchedFile {

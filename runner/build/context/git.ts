@@ -2,32 +2,12 @@ import { rmSync } from "node:fs";
 import { join } from "node:path";
 import { TsboxError, visible } from "../../base/error.ts";
 import { runGit } from "../../helper/git.ts";
-import { scratchFolder } from "../add-sources.ts";
 import { ignoreOf } from "../ignore.ts";
+import { scratchFolder } from "../scratch-folder.ts";
 import type { BuildWorld } from "../stage-builder.ts";
+import { type GitAddress, parseGitAddress } from "./git-address.ts";
 import { HashCache } from "./hash-cache.ts";
 import { LocalTree } from "./local-tree.ts";
-
-/** `https://…​.git`, `git://…`, `ssh://…`, `git@host:path`, each with `#REF:FOLDER` behind it if wanted. */
-export function isGitAddress(text: string): boolean {
-  const [address = ""] = text.split("#", 1);
-  return (
-    /^(git|ssh):\/\//.test(address) || /^git@[^/]+:/.test(address) || /^(https?|file):\/\/.*\.git\/?$/.test(address)
-  );
-}
-
-export interface GitAddress {
-  url: string;
-  ref?: string;
-  folder?: string;
-}
-
-export function parseGitAddress(text: string): GitAddress {
-  const cut = text.indexOf("#");
-  if (cut < 0) return { url: text };
-  const [ref = "", folder = ""] = text.slice(cut + 1).split(":", 2);
-  return { url: text.slice(0, cut), ...(ref && { ref }), ...(folder && { folder }) };
-}
 
 /** Fetches one commit of a repository into a folder that goes with the build. Returns the folder that is meant. */
 export async function fetchGit(

@@ -1,7 +1,7 @@
 import { createHash } from "node:crypto";
 import { closeSync, existsSync, fstatSync, mkdirSync, openSync, readFileSync, readSync } from "node:fs";
 import { dirname } from "node:path";
-import { writeFileAtomic } from "../../base/atomic-write.ts";
+import { writeFileQuick } from "../../base/atomic-write.ts";
 
 /** What tells that a file was not written since: the kernel sets the last on every change, and nobody else can. */
 export interface FileStamp {
@@ -60,7 +60,7 @@ export class HashCache {
       if (!this.#next.has(name)) lines.push(`${stamp} ${digest} ${name}\n`);
     }
     mkdirSync(dirname(this.#path), { recursive: true, mode: 0o700 });
-    writeFileAtomic(this.#path, lines.join(""));
+    writeFileQuick(this.#path, lines.join(""));
   }
 
   #keep(name: string, stamp: string, digest: string): void {

@@ -1,19 +1,11 @@
 import { createHash } from "node:crypto";
-import { createReadStream, existsSync, mkdirSync, readFileSync, statSync } from "node:fs";
+import { createReadStream, existsSync, readFileSync, statSync } from "node:fs";
 import { dirname, join, relative } from "node:path";
 import { TsboxError, visible } from "../../base/error.ts";
-import { RecordKind } from "../../layers/abi.ts";
-import { decompress, sniff } from "../../layers/decompress.ts";
-import { readEntries } from "../../layers/reader.ts";
-import type { OutgoingEntry } from "../../layers/writer.ts";
 import { buildCacheFolder } from "../../store/build-cache.ts";
-import { scratchFolder } from "../add-sources.ts";
-import { applyEntries } from "../apply-entries.ts";
 import { type Ignore, ignoreOf, parseIgnore } from "../ignore.ts";
 import type { BuildOptions } from "../options.ts";
 import type { BuildWorld } from "../stage-builder.ts";
-import { putFile } from "./fetch.ts";
-import { fetchGit } from "./git.ts";
 import { HashCache } from "./hash-cache.ts";
 import { LocalTree } from "./local-tree.ts";
 
@@ -45,17 +37,21 @@ export async function openContext(world: World, stdin: AsyncIterable<Uint8Array>
       folder = context.path;
       break;
     case "git":
-      folder = await fetchGit(world, context);
+      folder = await (await import("./git.ts")).fetchGit(world, context);
       break;
     case "url": {
+      const { putFile } = await import("./fetch.ts");
       const file = await putFile(world, context.url, context.url);
       const open = () => createReadStream(file.path, { highWaterMark: 1 << 20 });
+      const { archiveOrDockerfile } = await import("./archive-context.ts");
       ({ folder, given } = await archiveOrDockerfile(world, open(), given));
       break;
     }
-    case "stdin":
+    case "stdin": {
+      const { archiveOrDockerfile } = await import("./archive-context.ts");
       ({ folder, given } = await archiveOrDockerfile(world, stdin, given));
       break;
+    }
   }
   if (!statSync(folder, { throwIfNoEntry: false })?.isDirectory()) {
     throw new TsboxError(
@@ -120,50 +116,8 @@ function readIgnore(folder: string, dockerfile: string | undefined): Ignore {
   return found === undefined ? ignoreOf([]) : parseIgnore(readFileSync(found, "utf8"));
 }
 
-async function all(source: AsyncIterable<Uint8Array>): Promise<string> {
+export async function all(source: AsyncIterable<Uint8Array>): Promise<string> {
   const chunks: Uint8Array[] = [];
   for await (const chunk of source) chunks.push(chunk);
   return Buffer.concat(chunks).toString("utf8");
-}
-
-/** A tar is the context; any other text is a Dockerfile without one. */
-async function archiveOrDockerfile(
-  world: World,
-  source: AsyncIterable<Uint8Array>,
-  given: string | undefined,
-): Promise<{ folder: string; given: string | undefined }> {
-  const folder = join(scratchFolder(world), "context");
-  mkdirSync(folder, { mode: 0o711 });
-  const iterator = source[Symbol.asyncIterator]();
-  const head: Uint8Array[] = [];
-  let length = 0;
-  while (length < 512) {
-    const { done, value } = await iterator.next();
-    if (done) break;
-    head.push(value);
-    length += value.length;
-  }
-  const start = Buffer.concat(head);
-  async function* whole() {
-    yield start;
-    for (;;) {
-      const { done, value } = await iterator.next();
-      if (done) return;
-      yield value;
-    }
-  }
-  const isTar = sniff(start) !== "none" || start.subarray(257, 262).toString("latin1") === "ustar";
-  if (!isTar) return { folder, given: given ?? (await all(whole())) };
-  await applyEntries(world.identity, folder, contextEntries(whole()));
-  return { folder, given };
-}
-
-/** Who owns a file of the context is of no account, but the caller must be able to read it. */
-async function* contextEntries(source: AsyncIterable<Uint8Array>): AsyncGenerator<OutgoingEntry> {
-  for await (const { record, content } of readEntries(decompress(source), { whiteouts: false })) {
-    const readable = record.kind === RecordKind.DIRECTORY ? 0o700 : record.kind === RecordKind.FILE ? 0o400 : 0;
-    const own = { ...record, uid: 0, gid: 0, mode: record.mode | readable };
-    if (record.kind === RecordKind.FILE) yield { record: { ...own, flags: 0, data: record.size }, content };
-    else if (record.kind !== RecordKind.CHARACTER && record.kind !== RecordKind.BLOCK) yield { record: own };
-  }
 }

@@ -1,0 +1,54 @@
+import { mkdirSync } from "node:fs";
+import { join } from "node:path";
+import { RecordKind } from "../../layers/abi.ts";
+import { decompress, sniff } from "../../layers/decompress.ts";
+import { readEntries } from "../../layers/reader.ts";
+import type { OutgoingEntry } from "../../layers/writer.ts";
+import { applyEntries } from "../apply-entries.ts";
+import { scratchFolder } from "../scratch-folder.ts";
+import type { BuildWorld } from "../stage-builder.ts";
+import { all } from "./open-context.ts";
+
+type ArchiveWorld = Pick<BuildWorld, "engine" | "identity" | "trash">;
+
+/** A tar is the context; any other text is a Dockerfile without one. */
+export async function archiveOrDockerfile(
+  world: ArchiveWorld,
+  source: AsyncIterable<Uint8Array>,
+  given: string | undefined,
+): Promise<{ folder: string; given: string | undefined }> {
+  const folder = join(scratchFolder(world), "context");
+  mkdirSync(folder, { mode: 0o711 });
+  const iterator = source[Symbol.asyncIterator]();
+  const head: Uint8Array[] = [];
+  let length = 0;
+  while (length < 512) {
+    const { done, value } = await iterator.next();
+    if (done) break;
+    head.push(value);
+    length += value.length;
+  }
+  const start = Buffer.concat(head);
+  async function* whole() {
+    yield start;
+    for (;;) {
+      const { done, value } = await iterator.next();
+      if (done) return;
+      yield value;
+    }
+  }
+  const isTar = sniff(start) !== "none" || start.subarray(257, 262).toString("latin1") === "ustar";
+  if (!isTar) return { folder, given: given ?? (await all(whole())) };
+  await applyEntries(world.identity, folder, contextEntries(whole()));
+  return { folder, given };
+}
+
+/** Who owns a file of the context is of no account, but the caller must be able to read it. */
+async function* contextEntries(source: AsyncIterable<Uint8Array>): AsyncGenerator<OutgoingEntry> {
+  for await (const { record, content } of readEntries(decompress(source), { whiteouts: false })) {
+    const readable = record.kind === RecordKind.DIRECTORY ? 0o700 : record.kind === RecordKind.FILE ? 0o400 : 0;
+    const own = { ...record, uid: 0, gid: 0, mode: record.mode | readable };
+    if (record.kind === RecordKind.FILE) yield { record: { ...own, flags: 0, data: record.size }, content };
+    else if (record.kind !== RecordKind.CHARACTER && record.kind !== RecordKind.BLOCK) yield { record: own };
+  }
+}
