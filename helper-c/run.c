@@ -429,6 +429,9 @@ static void executed(struct monitor *self)
     event_text("startTime", start);
     event_end();
     self->started = now_nanoseconds(CLOCK_MONOTONIC);
+    /* The program runs beside what follows. */
+    if (plan->attach)
+        attach_listen(self, plan->attach);
     journal_write(plan, "start", NULL, NULL);
     health_begin(self);
     if (plan->timeout)
@@ -473,8 +476,6 @@ void run_plan(struct run *run)
     open_events(plan);
     if (plan->log)
         monitor.log = log_open(plan->log, plan->log_limit, plan->log_files);
-    if (plan->attach)
-        attach_listen(&monitor, plan->attach);
     stream_observer = copy_output;
     prepare_stdio(run);
     start_child(run);
@@ -485,7 +486,7 @@ void run_plan(struct run *run)
     terminal_restore();
     if (monitor.starter > 0)
         waitpid(monitor.starter, NULL, 0);
-    if (monitor.listener >= 0)
+    if (monitor.listener >= 0 && plan->cleanup.count == 0)
         unlink(plan->attach);
     if (!monitor.stopped_by && run->path) {
         if (restart_is_wished(plan))
