@@ -28,6 +28,8 @@ export async function makeLayer(
   const channel = new Channel<Buffer>(4);
   const blob = putBlobStream(layout, gzipPieces(channel));
   blob.catch(() => {}); // told below
+  // of several failures that of the entries is the first: the helper then only misses the rest
+  let failed: { error: unknown } | undefined;
   async function* tar(): AsyncGenerator<Buffer> {
     try {
       for await (const piece of inPieces(writeArchive(clamped(entries, sourceDateEpoch)))) {
@@ -36,6 +38,7 @@ export async function makeLayer(
       }
       channel.end();
     } catch (error) {
+      failed = { error };
       channel.end(error);
       throw error;
     }
@@ -48,7 +51,7 @@ export async function makeLayer(
   } catch (error) {
     channel.end(error);
     await blob.catch(() => {});
-    throw error;
+    throw failed ? failed.error : error;
   }
   const { digest, size } = await blob;
   const chainID = chainOn(parent.chainID, diffID);

@@ -210,7 +210,7 @@ async function initLayer(
   points: RunRequest["mountPoints"],
 ): Promise<string> {
   const tree = new LayeredTree(lowers);
-  const missing = points.filter(({ path }) => !tree.lookup(path));
+  const missing = points.filter(({ path }) => !isThere(tree, path));
   if (missing.length === 0) {
     const fitting = keptInit(lowers);
     if (fitting !== undefined) return fitting;
@@ -235,6 +235,15 @@ async function initLayer(
   const result = await startHelper(plan, ["ignore", "ignore", "pipe"]).done;
   if (result.code !== 0) throw explained(failure("make the mount points", result));
   return join(place, "upper");
+}
+
+/** Behind a folder that is closed to the caller it counts as missing: what is there already is left as it is. */
+function isThere(tree: LayeredTree, path: string): boolean {
+  try {
+    return tree.lookup(path) !== undefined;
+  } catch {
+    return false;
+  }
 }
 
 /** Packs what was written; the tree that is there already becomes the unpacked layer. */

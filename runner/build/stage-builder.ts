@@ -22,9 +22,10 @@ import { cleanPath, hasWildcards } from "./glob.ts";
 import type { BuildOptions, OnBuildEvent } from "./options.ts";
 import { onTop, type ParentTree } from "./parent-tree.ts";
 import type { Trash } from "./run-step.ts";
+import { scratchFolder } from "./scratch-folder.ts";
 import { StepFailed } from "./step-failed.ts";
 import { LayerSource } from "./tree/layer-source.ts";
-import { LayeredTree } from "./tree/layered-tree.ts";
+import { LayeredTree, type TreeNode } from "./tree/layered-tree.ts";
 import { Expander, PREDEFINED, Variables } from "./variables.ts";
 
 /** What a stage is at some point of its instructions: an image in the making. */
@@ -112,7 +113,7 @@ export class StageBuilder {
     });
     const start = performance.now();
     try {
-      const cached = await this.#carryOut(instruction);
+      const cached = await this.#carryOut(instruction).catch((error: unknown) => this.#again(error, instruction));
       if (cached) tell({ type: "cached", step: this.#step });
       else tell({ type: "done", step: this.#step, milliseconds: performance.now() - start });
     } catch (error) {
@@ -120,6 +121,25 @@ export class StageBuilder {
       if (options.signal.aborted) throw error;
       throw this.#placed(error, instruction);
     }
+  }
+
+  /** Once more, with the tree's nodes read by one who may enter every folder. */
+  async #again(error: unknown, instruction: StageInstruction): Promise<boolean> {
+    const { code, cause } = error as NodeJS.ErrnoException;
+    const closed = code === "EACCES" || (cause as NodeJS.ErrnoException | undefined)?.code === "EACCES";
+    if (!closed || this.#index?.lowers === this.#state.lowers) throw error;
+    const { identity, options } = this.#world;
+    const { lowers } = this.#state;
+    const { indexTree } = await import("./tree/index-tree.ts");
+    this.#index = { lowers, nodes: await indexTree(identity, lowers, scratchFolder(this.#world), options.signal) };
+    return this.#carryOut(instruction);
+  }
+
+  #index: { lowers: string[]; nodes: Map<string, TreeNode> } | undefined;
+
+  #tree(): LayeredTree {
+    const { lowers } = this.#state;
+    return new LayeredTree(lowers, this.#index?.lowers === lowers ? this.#index.nodes : undefined);
   }
 
   /** True: nothing had to be done. */
@@ -248,7 +268,7 @@ export class StageBuilder {
       { kind: "WORKDIR", instruction: `WORKDIR ${workdir}`, user },
       `WORKDIR ${workdir}`,
       async () => {
-        const { node, missing } = new LayeredTree(this.#state.lowers).resolve(workdir);
+        const { node, missing } = this.#tree().resolve(workdir);
         if (missing.length === 0 && node.kind === "directory") return undefined;
         if (node.kind !== "directory")
           throw new DockerfileError(this.#source, one.word.span, `"/${node.path}" is not a folder`);
@@ -478,7 +498,7 @@ export class StageBuilder {
     };
     return this.#layerStep(parts, [one.kind, ...flags, shown].join(" "), async () => {
       if (!gathered) await gather();
-      const layer = new CopyLayer(new LayeredTree(this.#state.lowers), request);
+      const layer = new CopyLayer(this.#tree(), request);
       const { makeLayer } = await import("./make-layer.ts");
       return makeLayer(engine, identity, this.#state, layer.entries(), options.sourceDateEpoch);
     });
@@ -537,7 +557,7 @@ export class StageBuilder {
   }
 
   #isFolder(dest: string): boolean {
-    return new LayeredTree(this.#state.lowers).lookup(dest)?.kind === "directory";
+    return this.#tree().lookup(dest)?.kind === "directory";
   }
 
   /** Absolute, with the slash at its end if it had one. */

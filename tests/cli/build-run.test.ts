@@ -93,6 +93,28 @@ onKernel("a tmpfs mount, an added host, a user and a working directory of its ow
   assert.is(await box.inside("sh", "-c", "ls -d /tmpf 2>/dev/null; grep -c db /etc/hosts"), "1: 0\n");
 });
 
+onKernel("folders that only their owner may enter are no obstacle", async () => {
+  await using box = buildWorkspace();
+  box.files({ a: "a", "d/x": "x" });
+  const { code, stderr } = await box.build(
+    [
+      "FROM base",
+      "RUN mkdir -p /home/app/have && chown -R 1000:1000 /home/app && chmod 700 /home/app",
+      "COPY --chown=1000:1000 a /home/app/have/",
+      "COPY --chown=1000 a /home/app/new/b",
+      "COPY d /home/app/have",
+      "WORKDIR /home/app/work",
+      "USER 1000",
+      "RUN --mount=type=cache,target=/home/app/.cache,uid=1000 touch /home/app/.cache/x && cat ../have/a ../new/b ../have/x > /home/app/all",
+    ].join("\n"),
+  );
+  assert.is(code, 0, stderr);
+  assert.is(
+    await box.inside("sh", "-c", "cat /home/app/all; ls -a /home/app; stat -c '%u %a' /home/app"),
+    "aax.\n..\nall\nhave\nnew\nwork\n1000 700\n",
+  );
+});
+
 onKernel("exec form, SHELL, and a step without standard input", async () => {
   await using box = buildWorkspace();
   const { code, stderr } = await box.build(

@@ -26,9 +26,12 @@ const MAX_LINKS = 40;
 export class LayeredTree {
   readonly #lowers: readonly string[];
 
-  /** Topmost first. */
-  constructor(lowers: readonly string[]) {
+  readonly #index: ReadonlyMap<string, TreeNode> | undefined;
+
+  /** Topmost first. With `index` nothing is looked at on the disk. */
+  constructor(lowers: readonly string[], index?: ReadonlyMap<string, TreeNode>) {
     this.#lowers = lowers;
+    this.#index = index;
   }
 
   /** The node at a path whose links are followed, the last one only if asked; missing ones are undefined. */
@@ -73,6 +76,11 @@ export class LayeredTree {
 
   /** Names in a folder (a path without links). */
   list(path: string): string[] {
+    if (this.#index) {
+      const start = path === "" ? "" : `${path}/`;
+      const below = [...this.#index.keys()].filter((one) => one !== "" && one.startsWith(start));
+      return below.map((one) => one.slice(start.length)).filter((name) => name !== "" && !name.includes("/"));
+    }
     const names = new Map<string, boolean>();
     for (const folder of this.#top(path)?.folders ?? []) {
       for (const name of readdirSync(folder)) {
@@ -84,6 +92,7 @@ export class LayeredTree {
 
   /** One component after the other, from the top layer that has a say in it. */
   #node(path: string): TreeNode | undefined {
+    if (this.#index) return this.#index.get(path);
     const top = this.#top(path);
     if (top) return nodeOf(path, top.stats, top.file);
     return path === "" ? { path: "", kind: "directory", mode: 0o755, size: 0 } : undefined;
