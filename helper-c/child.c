@@ -115,6 +115,8 @@ void child_main(struct run *run)
     if (plan->join_pid) {
         join_namespaces(run);
     } else {
+        if (plan->process_limit)
+            stem_main(run);
         must(set_time_offsets(plan));
         must(become_namespace_root(plan));
     }

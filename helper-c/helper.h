@@ -258,6 +258,7 @@ struct plan {
     const char *log;
     const char *lock;
     uint64_t timeout; /* milliseconds, 0: none */
+    uint64_t process_limit; /* 0: none */
     int control_fd;
     struct words cleanup;
     struct op *ops;
@@ -309,7 +310,7 @@ void die_with_parent(const struct run *run);
 /* What travels on the socket between child and monitor. */
 enum message_kind {
     MESSAGE_GO = 1, /* to the child: the id maps are written */
-    MESSAGE_PID,    /* with `join`: the pid of the real child */
+    MESSAGE_PID,    /* with `join` or `process-limit`: the pid of the real child */
     MESSAGE_PTY,    /* with the master */
     MESSAGE_READY,  /* about to exec; end-of-file after it is success, without it the child died */
     MESSAGE_FAILED,
@@ -339,11 +340,19 @@ extern const char *const namespace_names[NS_COUNT];
 extern const int namespace_flags[NS_COUNT];
 /* Clone into the plan's namespaces. 0 in the child; in the parent the pid, and its pidfd. */
 pid_t namespaces_clone(const struct plan *plan, int *pidfd);
+pid_t namespaces_clone_with(unsigned long flags, int *pidfd);
 int write_id_maps(const struct plan *plan, pid_t pid);
 int set_time_offsets(const struct plan *plan);
 int become_namespace_root(const struct plan *plan);
 int op_loopback(struct run *run, const struct op *op);
 uint64_t process_start_time(pid_t pid);
+
+/*** process_limit.c ***/
+
+/* The process of the user namespace between: it makes the container's first process and tells the monitor its pid. */
+pid_t stem_clone(void);
+/* In the stem, once its ids are mapped. Returns only in the container's first process. */
+void stem_main(struct run *run);
 
 /*** join.c ***/
 
@@ -461,7 +470,7 @@ struct client {
 struct monitor {
     struct run *run;
     pid_t pid;     /* the container's first process, or what was joined to it */
-    pid_t starter; /* with `join`: the process that enters first and clones the real one */
+    pid_t starter; /* with `join` or `process-limit`: the process that clones the real one */
     pid_t parent;
     int pidfd;
     int socket;

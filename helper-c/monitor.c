@@ -52,6 +52,9 @@ static void take_pid(struct monitor *monitor, pid_t pid)
 {
     monitor->pid = pid;
     monitor->pidfd = (int)syscall(SYS_pidfd_open, pid, 0);
+    /* it has done its work, and nobody should see it as a zombie as long as the container lives */
+    if (waitpid(monitor->starter, NULL, 0) > 0)
+        monitor->starter = 0;
     if (monitor->pidfd < 0)
         die(errno, NULL, "Cannot watch the process");
     if (monitor->killed)

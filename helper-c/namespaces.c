@@ -37,11 +37,16 @@ const int namespace_flags[NS_COUNT] = {
  * containers. CLONE_NEWTIME has no bit there: a time namespace is made by set_time_offsets. */
 pid_t namespaces_clone(const struct plan *plan, int *pidfd)
 {
-    unsigned long flags = SIGCHLD | CLONE_PIDFD;
+    unsigned long flags = CLONE_PIDFD;
     for (size_t i = 0; i < NS_COUNT; i++)
         if (plan->namespaces[i] && i != NS_TIME)
             flags |= (unsigned long)namespace_flags[i];
-    return (pid_t)syscall(SYS_clone, flags, NULL, pidfd, NULL, NULL);
+    return namespaces_clone_with(flags, pidfd);
+}
+
+pid_t namespaces_clone_with(unsigned long flags, int *pidfd)
+{
+    return (pid_t)syscall(SYS_clone, flags | SIGCHLD, NULL, pidfd, NULL, NULL);
 }
 
 /*** Id maps ***/

@@ -306,6 +306,13 @@ static void set_timeout(struct plan *plan, const struct op *values)
     plan->timeout = values->numbers[0];
 }
 
+static void set_process_limit(struct plan *plan, const struct op *values)
+{
+    if (values->numbers[0] < 1 || values->numbers[0] > INT_MAX)
+        refuse("process-limit", NULL, "has a number that is none");
+    plan->process_limit = values->numbers[0];
+}
+
 static void add_cleanup(struct plan *plan, const struct op *values)
 {
     struct words *cleanup = &plan->cleanup;
@@ -439,6 +446,7 @@ static const struct setting_spec setting_specs[] = {
     {{"log", "p", 0, NULL}, set_log},
     {{"lock", "p", 0, NULL}, set_lock},
     {{"timeout", "n", 0, NULL}, set_timeout},
+    {{"process-limit", "n", 0, NULL}, set_process_limit},
     {{"signal-proxy", "", 0, NULL}, set_signal_proxy},
     {{"die-with-parent", "", 0, NULL}, set_die_with_parent},
     {{"control-fd", "n", 0, NULL}, set_control_fd},
@@ -535,6 +543,8 @@ static void check_plan(const struct plan *plan)
         refuse("uid-map", NULL, "needs a new user namespace");
     if (plan->namespaces[NS_USER] && (!plan->uid_map.count || !plan->gid_map.count))
         refuse("namespace user", NULL, "needs uid-map and gid-map");
+    if (!plan->namespaces[NS_USER] && plan->process_limit)
+        refuse("process-limit", NULL, "needs a new user namespace");
     if (!plan->namespaces[NS_UTS] && (plan->hostname || plan->domainname))
         refuse("hostname", NULL, "needs a new uts namespace");
     if (!plan->namespaces[NS_TIME] && plan->time_offset_count)

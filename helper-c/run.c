@@ -383,7 +383,7 @@ static void start_child(struct run *run)
     if (socketpair(AF_UNIX, SOCK_SEQPACKET | SOCK_CLOEXEC, 0, ends) < 0)
         die(errno, NULL, "Cannot make a socket");
     int pidfd = -1;
-    pid_t pid = namespaces_clone(plan, &pidfd);
+    pid_t pid = plan->process_limit ? stem_clone() : namespaces_clone(plan, &pidfd);
     if (pid < 0)
         die(errno, NULL, "Cannot make the namespaces");
     if (pid == 0) {
@@ -394,9 +394,10 @@ static void start_child(struct run *run)
     close(ends[1]);
     monitor.socket = ends[0];
     close_inside_ends(run);
-    if (plan->join_pid) {
+    if (plan->join_pid || plan->process_limit) {
         monitor.starter = pid;
-        close(pidfd);
+        if (pidfd >= 0)
+            close(pidfd);
     } else {
         monitor.pid = pid;
         monitor.pidfd = pidfd;

@@ -62,6 +62,8 @@ export function readRun(parsed: Parsed<typeof RUN_FLAGS>, around: Surroundings):
     ...present("entrypoint", flags.entrypoint),
     ...present("hostname", flags.hostname),
     ...present("shmSize", flags.shmSize),
+    ...present("storageSize", flags.storageOpt),
+    ...present("pidsLimit", flags.pidsLimit),
     ...present("userns", flags.userns),
     ...present("platform", flags.platform),
     ...present("connection", nonEmpty(readConnection(parsed, around.cwd))),

@@ -7,10 +7,12 @@ import { parseDetachKeys } from "./options/detach-keys.ts";
 import { HEALTH_FLAGS } from "./options/health.ts";
 import { parseLogDriver } from "./options/log.ts";
 import { parseNetwork } from "./options/network.ts";
+import { parsePidsLimit } from "./options/pids-limit.ts";
 import { parsePlatform } from "./options/platform.ts";
 import { parseRestart } from "./options/restart.ts";
 import { parseSignal } from "./options/signal.ts";
 import { parseStopTimeout } from "./options/stop-timeout.ts";
+import { parseStorageOption } from "./options/storage-option.ts";
 import { parseTmpfs } from "./options/tmpfs.ts";
 import { parseUlimit } from "./options/ulimit.ts";
 import { parseUserns } from "./options/userns.ts";
@@ -76,6 +78,11 @@ export const RUN_FLAGS = {
     { placeholder: "NAME=SOFT[:HARD]", group: PROCESS, help: "limit a resource, as nofile=1024" },
     parseUlimit,
   ),
+  pidsLimit: value(parsePidsLimit, {
+    placeholder: "N",
+    group: PROCESS,
+    help: "at most so many processes at a time (default 2048; 0: as many as you may have)",
+  }),
   volume: list({
     short: "v",
     placeholder: "SOURCE:TARGET[:ro]",
@@ -101,6 +108,11 @@ export const RUN_FLAGS = {
     help: "what the image's VOLUMEs become (default anonymous volumes)",
   }),
   readOnly: boolean({ group: FILES, help: "the root file system cannot be written" }),
+  storageOpt: value(parseStorageOption, {
+    placeholder: "size=SIZE",
+    group: FILES,
+    help: "at most so much can be written to the root file system; it is kept in memory then",
+  }),
   shmSize: bytes({ group: FILES, help: "size of /dev/shm (default 64m)" }),
   network: value(parseNetwork, {
     aliases: ["net"],

@@ -36,6 +36,10 @@ export interface ContainerRecord {
   autoRemove: boolean;
   readOnly: boolean;
   init: boolean;
+  /** Of processes; absent: none. */
+  processLimit?: number;
+  /** Bytes of the file system in memory that holds what it writes to its root; absent: that lies on disk. */
+  storageSize?: number;
   mounts: UserMount[];
   stopSignal: string;
   /** Milliseconds. */

@@ -27,6 +27,13 @@ export function containerTree(engine: Engine, record: ContainerRecord, action: s
       exitCode: 1,
     });
   }
+  if (record.storageSize !== undefined) {
+    throw new TsboxError(`Cannot ${action} container "${record.name}": what it wrote is in its own memory`, {
+      code: "STORAGE_IN_MEMORY",
+      hint: `it was made with --storage-opt size; "tsbox cp" copies files out while it runs`,
+      exitCode: 1,
+    });
+  }
   const dir = engine.containers.dir(record.id);
   const lowers = record.lowers.slice(1);
   return {

@@ -26,6 +26,7 @@ import { accountFiles } from "./caller-accounts.ts";
 import { containerUser } from "./container-user.ts";
 import type { Engine } from "./engine.ts";
 import { healthcheckOf } from "./healthcheck.ts";
+import { processLimit } from "./process-limit.ts";
 import { anonymousVolumes, makeMountFolders, resolveMounts, withVolumesOf } from "./resolve-mounts.ts";
 import { type ResolvedRoot, resolveRoot } from "./root-source.ts";
 import type { RunOptions } from "./run-options.ts";
@@ -59,6 +60,7 @@ export interface Description {
   root: Root;
   process: ProcessPlan;
   mounts: UserMount[];
+  processLimit?: number;
 }
 
 /** Resolves what `run` was asked for. Nothing is made yet. */
@@ -66,12 +68,14 @@ export async function describeContainer(engine: Engine, options: RunOptions): Pr
   const identity = engine.identity(options.userns);
   if (identity.kind === "single") warnSingle(engine);
   const resolved = await resolveRoot(engine, options, identity);
+  if (options.storageSize !== undefined) checkStorageSize(engine, options, resolved.root);
   const { config, lowers } = resolved;
   const capabilities = capabilityMask(options.capAdd, options.capDrop);
   const root = resolved.root.kind === "image" ? await withInitLayer(engine, resolved.root, identity) : resolved.root;
   // with keep-id the init layer has the caller's name
   const user = containerUser(userSpec(engine, options, config.User), root.kind === "image" ? root.lowers : lowers);
   const seccomp = await seccompFilter(engine, capabilities, options.seccomp);
+  const limit = processLimit(engine.host, options.pidsLimit);
   return {
     options,
     identity,
@@ -92,6 +96,7 @@ export async function describeContainer(engine: Engine, options: RunOptions): Pr
       ulimits: options.ulimits,
     },
     mounts: await resolveMounts(engine, options, { resolved, identity, user }),
+    ...(limit !== undefined && { processLimit: limit }),
   };
 }
 
@@ -117,6 +122,8 @@ export function planOf(
       readOnly: options.readOnly,
       shmSize: options.shmSize ?? DEFAULT_SHM_SIZE,
       init: options.init,
+      ...(description.processLimit !== undefined && { processLimit: description.processLimit }),
+      ...(options.storageSize !== undefined && { storageSize: options.storageSize }),
       makeCwd: root.kind === "image",
       ...process,
       env,
@@ -196,6 +203,8 @@ export async function createContainer(
     autoRemove: options.rm,
     readOnly: options.readOnly,
     init: options.init,
+    ...(description.processLimit !== undefined && { processLimit: description.processLimit }),
+    ...(options.storageSize !== undefined && { storageSize: options.storageSize }),
     mounts,
     stopSignal,
     stopTimeout,
@@ -346,6 +355,20 @@ async function withInitLayer(
   // made once an image: what makes it is not loaded by the runs after
   if (!existsSync(kept)) await (await import("./init-layer.ts")).makeInitLayer(engine, root.lowers, identity);
   return { ...root, lowers: [kept, ...root.lowers] };
+}
+
+function checkStorageSize(engine: Engine, options: RunOptions, root: Root): void {
+  if (root.kind === "directory") {
+    throw new TsboxError("Cannot limit what the container writes: --rootfs is written to directly", {
+      code: "NO_STORAGE_SIZE",
+      hint: "use an image or a quota of the directory's file system instead of --storage-opt size",
+    });
+  }
+  if (!options.rm) {
+    engine.warn(
+      "--storage-opt size: what the container writes to its root is kept in memory, and gone when it ends (volumes stay)",
+    );
+  }
 }
 
 function warnSingle(engine: Engine): void {

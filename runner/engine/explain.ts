@@ -224,6 +224,13 @@ const RULES: readonly Rule[] = [
     hint: '"tsbox ps -a" tells how it ended',
   },
   {
+    code: "TOO_MANY_PROCESSES",
+    errno: ["EAGAIN"],
+    message: /process in the container|Cannot make the namespaces|process beside pid 1/,
+    reason: "there are as many processes as may be",
+    hint: "the limit is the container's own (--pids-limit) or yours (ulimit -u)",
+  },
+  {
     code: "JOIN_REFUSED",
     message: /process to join|namespaces of the process|process in the container/,
     hint: "the container must have been started by the same user, and Linux be 5.8 or later",

@@ -1,5 +1,6 @@
 import type { Engine } from "./engine.ts";
 import { list } from "./list.ts";
+import { processLimiter } from "./process-limit.ts";
 
 /** What `tsbox info` tells. */
 export function info(engine: Engine, version: string): object {
@@ -19,6 +20,7 @@ export function info(engine: Engine, version: string): object {
     User: engine.host.user,
     Rootless: engine.host.uid !== 0,
     Identity: identity.kind,
+    ProcessLimit: processLimiter(engine.host).by,
     UidMap: identity.uidMap,
     GidMap: identity.gidMap,
   };

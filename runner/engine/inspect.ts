@@ -54,6 +54,7 @@ function describe(engine: Engine, record: ContainerRecord): object {
     RestartCount: state.restarts,
     Driver: "overlay",
     HostConfig: {
+      ...(record.storageSize !== undefined && { StorageOpt: { size: String(record.storageSize) } }),
       Binds: bindWords(record.mounts),
       LogConfig: logObject(record),
       RestartPolicy: { Name: policyName, MaximumRetryCount: Number(most ?? 0) },
@@ -61,6 +62,7 @@ function describe(engine: Engine, record: ContainerRecord): object {
       AutoRemove: record.autoRemove,
       ReadonlyRootfs: record.readOnly,
       Init: record.init,
+      PidsLimit: record.processLimit ?? 0,
       CapAdd: null,
       CapDrop: null,
       EffectiveCaps: capabilityNames(BigInt(`0x${record.capabilities}`)),

@@ -161,6 +161,10 @@ export interface RunOptions extends ProcessOptions {
   seccomp?: "unconfined" | { profile: string };
   noNewPrivileges: boolean;
   ulimits: Ulimit[];
+  /** Bytes that the container may write to its root; then they are in memory. */
+  storageSize?: number;
+  /** Of processes; 0: none; absent: the default. */
+  pidsLimit?: number;
   userns?: KeepId;
   labels: Record<string, string>;
   pull: PullPolicy;

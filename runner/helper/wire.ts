@@ -47,6 +47,7 @@ export function planWords(plan: Plan): string[] {
   if (plan.log !== undefined) put("log", plan.log);
   if (plan.lock !== undefined) put("lock", plan.lock);
   if (plan.timeout !== undefined) put("timeout", plan.timeout);
+  if (plan.processLimit !== undefined) put("process-limit", plan.processLimit);
   if (plan.controlFd !== undefined) put("control-fd", plan.controlFd);
   for (const path of plan.cleanup) put("cleanup", path);
   if (plan.init) put("init");

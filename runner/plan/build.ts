@@ -37,8 +37,12 @@ export interface ContainerPlanInput extends ProcessPlan {
   readOnly: boolean;
   shmSize: number;
   init: boolean;
+  /** Of processes; absent: none. */
+  processLimit?: number;
   /** Make the working directory when the image lacks it, as Docker does. */
   makeCwd: boolean;
+  /** Bytes: what the container writes to its root is in memory, and no more than that. */
+  storageSize?: number;
 }
 
 /** How the helper stands to its caller, its terminal and its files. */
@@ -85,10 +89,11 @@ export function containerPlan(input: ContainerPlanInput, supervision: Supervisio
     hostname: input.hostname,
     ...supervision,
     init: input.init,
+    ...(input.processLimit !== undefined && { processLimit: input.processLimit }),
     ops: [
       { op: "private-mounts" },
       ...(input.network === "none" ? [{ op: "loopback" } as const] : []),
-      ...rootOps(dir, writable, input.root, rootIsCaller(identity.uidMap)),
+      ...rootOps(dir, writable, input.root, rootIsCaller(identity.uidMap), input.storageSize),
       ...volumeOps(input.mounts),
       ...kernelMounts(input.network),
       ...deviceMounts(input.shmSize),
@@ -196,8 +201,11 @@ function accountOps(dest: string, content: string): Op[] {
   ];
 }
 
-function rootOps(dir: string, writable: string, root: Root, callerOwns: boolean): Op[] {
+function rootOps(dir: string, writable: string, root: Root, callerOwns: boolean, storageSize?: number): Op[] {
   const merged = `${dir}/merged`;
+  if (storageSize !== undefined) {
+    return [...sizedFolders(writable, root, storageSize), ...rootOps(dir, `${writable}/${SIZED}`, root, true)];
+  }
   const flags = (volatile: boolean) => (volatile ? ["userxattr", "volatile"] : ["userxattr"]);
   switch (root.kind) {
     case "image":
@@ -223,6 +231,24 @@ function rootOps(dir: string, writable: string, root: Root, callerOwns: boolean)
         ...root.entries.map((entry, number) => hostEntry(writable, entry, number, flags(root.volatile))),
       ];
   }
+}
+
+/** Where the file system lies that holds the upper directories of a container whose storage has a size. */
+const SIZED = "sized";
+
+/** No quota can be had without privilege: a file system of its own has an end. It is the container's alone, and goes with its namespace. */
+function sizedFolders(writable: string, root: Root, size: number): Op[] {
+  const made = (name: string, mode: number) => ({ op: "mkdir", dest: `/${SIZED}/${name}`, mode }) satisfies Op;
+  const entries = root.kind === "host" ? [...root.entries.entries()] : [];
+  return [
+    { op: "root", dir: writable },
+    { op: "tmpfs", dest: `/${SIZED}`, flags: ["make", "nodev"], options: `mode=700,size=${size}` },
+    made("upper", 0o755),
+    made("work", 0o755),
+    ...entries.flatMap(([number, entry]) =>
+      entry.kind === "overlay" ? [made(`upper/${number}`, entry.mode), made(`work/${number}`, 0o755)] : [],
+    ),
+  ];
 }
 
 /** The upper directory is "/" of the container: made inside, it belongs to container root. */

@@ -1,4 +1,5 @@
 import { TsboxError } from "../base/error.ts";
+import { kernelAtLeast } from "../base/kernel.ts";
 
 /** Docker's profile format (JSON), as far as it decides anything. */
 export interface SeccompProfile {
@@ -126,12 +127,6 @@ function applies(condition: RuleCondition, capabilities: string[], host: Seccomp
   if (condition.arches?.length) tests.push(condition.arches.includes(GOARCH[host.arch] ?? host.arch));
   if (condition.minKernel) tests.push(kernelAtLeast(host.kernel, condition.minKernel));
   return how === "all" ? tests.every(Boolean) : tests.some(Boolean);
-}
-
-function kernelAtLeast(kernel: string, least: string): boolean {
-  const [a = 0, b = 0] = kernel.split(".").map((part) => Number.parseInt(part, 10));
-  const [c = 0, d = 0] = least.split(".").map((part) => Number.parseInt(part, 10));
-  return a > c || (a === c && b >= d);
 }
 
 function invalid(why: string): TsboxError {

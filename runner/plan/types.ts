@@ -110,6 +110,8 @@ export interface Plan {
   lock?: string;
   /** Milliseconds until SIGKILL. */
   timeout?: number;
+  /** At most so many processes, all users together. */
+  processLimit?: number;
   signalProxy: boolean;
   dieWithParent: boolean;
   controlFd?: number;

@@ -13,6 +13,7 @@
 #include <stdlib.h>
 #include <string.h>
 #include <sys/ioctl.h>
+#include <sys/mman.h>
 #include <sys/mount.h>
 #include <sys/prctl.h>
 #include <sys/ptrace.h>
@@ -269,6 +270,44 @@ static void fork_until_refused(void)
     kill(-1, SIGKILL);
 }
 
+/* Root inside has many users, each of which the kernel counts alone. */
+static void fork_as_many_users(void)
+{
+    int *count = mmap(NULL, sizeof *count, PROT_READ | PROT_WRITE, MAP_SHARED | MAP_ANONYMOUS, -1, 0);
+    for (int user = 1; user <= 40; user++) {
+        pid_t child = fork();
+        if (child == 0) {
+            if (setresgid(user, user, user) < 0 || setresuid(user, user, user) < 0)
+                _exit(1);
+            for (int i = 0; i < 20; i++) {
+                pid_t pid = fork();
+                if (pid == 0)
+                    pause();
+                if (pid < 0)
+                    break;
+                __sync_add_and_fetch(count, 1);
+            }
+            pause();
+        }
+        if (child < 0)
+            break;
+        __sync_add_and_fetch(count, 1);
+    }
+    sleep(1);
+    printf("forked %d\n", *count);
+    fflush(stdout);
+    kill(-1, SIGKILL);
+}
+
+static void open_until_refused(void)
+{
+    int count = 0;
+    while (open("/dev/null", O_RDONLY) >= 0)
+        count++;
+    int error = errno;
+    printf("opened %d %s\n", count, strerrorname_np(error));
+}
+
 static void fill_output(void)
 {
     char block[65536];
@@ -315,6 +354,8 @@ int main(int argc, char **argv)
     else if (strcmp(name, "unmask") == 0) unmask();
     else if (strcmp(name, "overwrite") == 0) overwrite_pid1();
     else if (strcmp(name, "forks") == 0) fork_until_refused();
+    else if (strcmp(name, "forks-users") == 0) fork_as_many_users();
+    else if (strcmp(name, "opens") == 0) open_until_refused();
     else if (strcmp(name, "fill") == 0) fill_output();
     else if (strcmp(name, "descriptors") == 0) descriptors();
     else if (strcmp(name, "identities") == 0) identities();
