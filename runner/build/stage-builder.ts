@@ -127,8 +127,16 @@ export class StageBuilder {
   async #again(error: unknown, instruction: StageInstruction): Promise<boolean> {
     const { code, cause } = error as NodeJS.ErrnoException;
     const closed = code === "EACCES" || (cause as NodeJS.ErrnoException | undefined)?.code === "EACCES";
-    if (!closed || this.#index?.lowers === this.#state.lowers) throw error;
     const { identity, options } = this.#world;
+    const from = closed && instruction.kind === "COPY" && instruction.from;
+    if (from) {
+      const source = await this.#world.source(this.#expand(from.text, from.span), from.span);
+      if (source instanceof LayerSource && !source.readsInside) {
+        await source.readInside(() => scratchFolder(this.#world), options.signal);
+        return this.#carryOut(instruction).catch((again: unknown) => this.#again(again, instruction));
+      }
+    }
+    if (!closed || this.#index?.lowers === this.#state.lowers) throw error;
     const { lowers } = this.#state;
     const { indexTree } = await import("./tree/index-tree.ts");
     this.#index = { lowers, nodes: await indexTree(identity, lowers, scratchFolder(this.#world), options.signal) };

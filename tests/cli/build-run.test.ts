@@ -115,6 +115,23 @@ onKernel("folders that only their owner may enter are no obstacle", async () => 
   );
 });
 
+onKernel("files that only their owner may read are copied from a stage, with their owner", async () => {
+  await using box = buildWorkspace();
+  const { code, stderr } = await box.build(
+    [
+      "FROM base AS one",
+      "RUN mkdir -p /p/q && echo s > /p/q/secret && ln -s secret /p/q/l && ln /p/q/secret /p/q/hard && chown -hR 7:8 /p && chmod -R go-rwx /p",
+      "FROM base",
+      "COPY --from=one /p /p",
+      "COPY --from=one /p/q/secret /one",
+      "COPY --from=one /p/q/h* /two/",
+    ].join("\n"),
+  );
+  assert.is(code, 0, stderr);
+  const script = "cat /p/q/secret /p/q/hard /one /two/hard; readlink /p/q/l; stat -c '%u:%g %a' /p /p/q/secret /one";
+  assert.is(await box.inside("sh", "-c", script), "s\ns\ns\ns\nsecret\n7:8 700\n7:8 600\n7:8 600\n");
+});
+
 onKernel("exec form, SHELL, and a step without standard input", async () => {
   await using box = buildWorkspace();
   const { code, stderr } = await box.build(

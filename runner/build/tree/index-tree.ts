@@ -1,9 +1,14 @@
-import { mkdirSync } from "node:fs";
+import { existsSync, mkdirSync } from "node:fs";
 import { join } from "node:path";
 import { packing } from "../../engine/pack-layer.ts";
 import { decodeRecord, RecordKind } from "../../layers/abi.ts";
+import { type PackTarResult, packTar } from "../../layers/pack.ts";
+import { readEntries } from "../../layers/reader.ts";
 import { RecordSplitter } from "../../layers/records.ts";
+import type { OutgoingEntry } from "../../layers/writer.ts";
 import type { Identity } from "../../plan/idmap.ts";
+import type { Op } from "../../plan/types.ts";
+import { applyEntries } from "../apply-entries.ts";
 import type { EntryKind, TreeNode } from "./layered-tree.ts";
 
 const KINDS: Partial<Record<number, EntryKind>> = {
@@ -23,30 +28,82 @@ export async function indexTree(
   folder: string,
   signal: AbortSignal,
 ): Promise<Map<string, TreeNode>> {
-  const [target, empty] = [join(folder, "merged"), join(folder, "empty")];
-  for (const path of [target, empty]) mkdirSync(path, { mode: 0o755 });
-  // without an upper the kernel wants two lowers
-  const list = [...lowers, empty];
+  const { target, list, mount } = mountPlan(lowers, folder);
   const nodes = new Map<string, TreeNode>([["", { path: "", kind: "directory", mode: 0o755, size: 0 }]]);
   await packing(
     identity,
-    [
-      { op: "overlay", target, upper: "", work: "", flags: ["userxattr", "ro"], lowers: list },
-      { op: "pack", root: target, init: "", flags: ["tree", "names"], lowers: list },
-    ],
+    [mount, { op: "pack", root: target, init: "", flags: ["tree", "names"], lowers: list }],
     signal,
     async (records) => {
       const splitter = new RecordSplitter();
       for await (const chunk of records) {
         for (const part of splitter.split(chunk)) {
           if (!("record" in part) || part.record[4] === RecordKind.END) continue;
-          const { kind, mode, size, path, link } = decodeRecord(part.record);
+          const { kind, mode, path, link, uid, gid, mtimeSeconds, ...record } = decodeRecord(part.record);
           const name = Buffer.from(path).toString();
-          const node = { path: name, kind: KINDS[kind] ?? "other", mode, size } satisfies TreeNode;
+          const first = kind === RecordKind.HARDLINK ? nodes.get(Buffer.from(link).toString()) : undefined;
+          const size = first?.size ?? record.size;
+          const owner = first?.owner ?? { uid, gid, mtimeSeconds };
+          const node = {
+            path: name,
+            kind: KINDS[kind] ?? "other",
+            mode: first?.mode ?? mode,
+            size,
+            owner,
+          } satisfies TreeNode;
           nodes.set(name, kind === RecordKind.SYMLINK ? { ...node, link: Buffer.from(link).toString() } : node);
         }
       }
     },
   );
   return nodes;
+}
+
+function mountPlan(lowers: readonly string[], folder: string): { target: string; list: string[]; mount: Op } {
+  const [target, empty] = [join(folder, "merged"), join(folder, "empty")];
+  for (const path of [target, empty]) mkdirSync(path, { recursive: true, mode: 0o755 });
+  // without an upper the kernel wants two lowers
+  const list = [...lowers, empty];
+  return {
+    target,
+    list,
+    mount: { op: "overlay", target, upper: "", work: "", flags: ["userxattr", "ro"], lowers: list },
+  };
+}
+
+/** Copies what lies below `path` of a tree to where the caller can read it, whoever owns it. */
+export async function spoolTree(
+  identity: Identity,
+  lowers: readonly string[],
+  folder: string,
+  path: string,
+  signal: AbortSignal,
+): Promise<string> {
+  const { target, list, mount } = mountPlan(lowers, folder);
+  const dest = join(folder, "spool");
+  mkdirSync(dest, { mode: 0o755 });
+  const result: PackTarResult = { size: 0, entries: 0, exact: true };
+  const ops: Op[] = [
+    mount,
+    {
+      op: "pack",
+      root: join(target, path),
+      init: "",
+      flags: ["tree"],
+      lowers: list.map((lower) => join(lower, path)).filter((lower) => existsSync(lower)),
+    },
+  ];
+  await packing(identity, ops, signal, (records) =>
+    applyEntries(identity, dest, readable(packTar(records, {}, result))),
+  );
+  return dest;
+}
+
+async function* readable(tar: AsyncIterable<Uint8Array>): AsyncGenerator<OutgoingEntry> {
+  for await (const { record, content } of readEntries(tar, { whiteouts: false })) {
+    const own = { ...record, uid: 0, gid: 0, mode: 0o755, xattrs: [] };
+    if (record.path.length === 0 || record.kind === RecordKind.CHARACTER || record.kind === RecordKind.BLOCK) continue;
+    if (record.kind === RecordKind.FILE) yield { record: { ...own, flags: 0, data: record.size }, content };
+    else yield { record: own };
+  }
 }

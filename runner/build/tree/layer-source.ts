@@ -12,7 +12,9 @@ import { LayeredTree, type TreeNode } from "./layered-tree.ts";
 /** A stage or an image that files are copied from: they keep their owners. */
 export class LayerSource implements SourceTree {
   readonly name: string;
-  readonly tree: LayeredTree;
+  #tree: LayeredTree;
+  /** Where a folder's content can be read; absent: in the layers themselves. */
+  #spool: ((folder: string) => Promise<string>) | undefined;
   readonly lowers: readonly string[];
   readonly #identity: Identity;
 
@@ -22,7 +24,7 @@ export class LayerSource implements SourceTree {
   constructor(lowers: readonly string[], identity: Identity, name: string, key?: string) {
     this.key = key;
     this.lowers = lowers;
-    this.tree = new LayeredTree(lowers);
+    this.#tree = new LayeredTree(lowers);
     this.#identity = identity;
     this.name = name;
   }
@@ -31,7 +33,7 @@ export class LayerSource implements SourceTree {
     // above "/" there is nothing else than "/"
     const clean = cleanPath(pattern) ?? cleanPath(pattern.replace(/\.\.(\/|$)/g, "")) ?? "";
     if (!hasWildcards(clean)) {
-      const node = this.tree.lookup(clean);
+      const node = this.#tree.lookup(clean);
       return node ? [{ path: node.path, named: clean, kind: node.kind }] : [];
     }
     return this.#glob(clean.split("/"), "", "");
@@ -40,9 +42,9 @@ export class LayerSource implements SourceTree {
   #glob(parts: string[], at: string, named: string): Found[] {
     const [part, ...rest] = parts;
     if (part === undefined) return [];
-    const names = hasWildcards(part) ? this.tree.list(at).filter((name) => matchesName(part, name)) : [part];
+    const names = hasWildcards(part) ? this.#tree.list(at).filter((name) => matchesName(part, name)) : [part];
     return names.flatMap((name): Found[] => {
-      const node = this.tree.lookup(join(at, name));
+      const node = this.#tree.lookup(join(at, name));
       if (!node) return [];
       const path = join(named, name);
       if (rest.length === 0) return [{ path: node.path, named: path, kind: node.kind }];
@@ -50,43 +52,66 @@ export class LayerSource implements SourceTree {
     });
   }
 
-  *walk(found: Found, leaveOut: (path: string) => boolean): Generator<SourceEntry> {
-    const node = this.tree.lookup(found.path, false);
-    if (node) yield* this.#walk(node, "", leaveOut);
+  /** From now on everything is read inside the user namespace: some of it is closed to the caller. */
+  async readInside(newFolder: () => string, signal: AbortSignal): Promise<void> {
+    const { indexTree, spoolTree } = await import("./index-tree.ts");
+    const identity = this.#identity;
+    this.#tree = new LayeredTree(this.lowers, await indexTree(identity, this.lowers, newFolder(), signal));
+    const spools = new Map<string, Promise<string>>();
+    this.#spool = (folder) => {
+      const made = spools.get(folder) ?? spoolTree(identity, this.lowers, newFolder(), folder, signal);
+      spools.set(folder, made);
+      return made;
+    };
   }
 
-  *#walk(node: TreeNode, below: string, leaveOut: (path: string) => boolean): Generator<SourceEntry> {
+  get readsInside(): boolean {
+    return this.#spool !== undefined;
+  }
+
+  async *walk(found: Found, leaveOut: (path: string) => boolean): AsyncGenerator<SourceEntry> {
+    const node = this.#tree.lookup(found.path, false);
+    if (!node) return;
+    const folder = node.kind === "directory" ? node.path : node.path.split("/").slice(0, -1).join("/");
+    const spool = await this.#spool?.(folder);
+    const fileOf = (path: string) =>
+      spool === undefined ? this.#tree.fileOf(path) : join(spool, folder === "" ? path : path.slice(folder.length + 1));
+    yield* this.#walk(node, "", leaveOut, fileOf);
+  }
+
+  *#walk(
+    node: TreeNode,
+    below: string,
+    leaveOut: (path: string) => boolean,
+    fileOf: (path: string) => string,
+  ): Generator<SourceEntry> {
     if (node.path !== "" && leaveOut(node.path)) return;
     if (node.kind === "other") return;
-    yield this.#entry(node, below);
+    yield this.#entry(node, below, fileOf(node.path));
     if (node.kind !== "directory") return;
     for (const name of this.#list(node.path)) {
-      const child = this.tree.lookup(join(node.path, name), false);
-      if (child) yield* this.#walk(child, below === "" ? name : `${below}/${name}`, leaveOut);
+      const child = this.#tree.lookup(join(node.path, name), false);
+      if (child) yield* this.#walk(child, below === "" ? name : `${below}/${name}`, leaveOut, fileOf);
     }
   }
 
   #list(path: string): string[] {
     try {
-      return this.tree.list(path);
+      return this.#tree.list(path);
     } catch (cause) {
       throw unreadable(path, this.name, cause);
     }
   }
 
-  #entry(node: TreeNode, below: string): SourceEntry {
-    const file = this.tree.fileOf(node.path);
-    const stats = lstatSync(file, { bigint: true });
+  #entry(node: TreeNode, below: string, file: string): SourceEntry {
     const common: Partial<LayerRecord> = {
       path: Buffer.from(below),
       mode: node.mode,
-      uid: insideID(this.#identity.uidMap, Number(stats.uid)),
-      gid: insideID(this.#identity.gidMap, Number(stats.gid)),
-      mtimeSeconds: Number(stats.mtimeNs / 1_000_000_000n),
+      ...(node.owner ?? ownerOf(file, this.#identity)),
     };
     if (node.kind === "directory") return { path: below, record: layerRecord(RecordKind.DIRECTORY, common) };
     if (node.kind === "symlink") {
-      const link = readlinkSync(file, { encoding: "buffer" });
+      const link = node.owner ? Buffer.from(node.link ?? "") : readlinkSync(file, { encoding: "buffer" });
       return { path: below, record: layerRecord(RecordKind.SYMLINK, { ...common, mode: 0o777, link }) };
     }
     return {
@@ -129,6 +154,12 @@ function unreadable(path: string, source: string, cause: unknown): TsboxError {
     `Cannot copy "/${visible(path)}" from ${source}: ${(cause as NodeJS.ErrnoException).code ?? (cause as Error).message}`,
     { code: "UNREADABLE", cause, hint: "it belongs to another user than root and only that one may read it" },
   );
+}
+
+function ownerOf(file: string, { uidMap, gidMap }: Identity): NonNullable<TreeNode["owner"]> {
+  const stats = lstatSync(file);
+  const seconds = Math.floor(stats.mtimeMs / 1000);
+  return { uid: insideID(uidMap, stats.uid), gid: insideID(gidMap, stats.gid), mtimeSeconds: seconds };
 }
 
 function insideID(map: IdRange[], outside: number): number {

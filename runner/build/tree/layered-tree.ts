@@ -12,6 +12,8 @@ export interface TreeNode {
   mode: number;
   size: number;
   link?: string;
+  /** Ids inside and seconds since 1970, where the tree was read there (index-tree.ts). */
+  owner?: { uid: number; gid: number; mtimeSeconds: number };
 }
 
 /** Why a path cannot be followed. */
