@@ -311,6 +311,15 @@ export class StageBuilder {
       return value === undefined ? [] : [`${name}=${value}`];
     });
     const network = one.network === undefined || one.network === "default" ? options.network : one.network;
+    // what a file asks for is not yet granted: only who starts the build may open the host's network to it
+    if (network === "host" && options.network !== "host") {
+      throw new DockerfileError(
+        this.#source,
+        one.line.span,
+        "the step asks for the host's network, which this build was not given",
+        "use --network host if you trust the file with it",
+      );
+    }
     const bound = await Promise.all(
       one.mounts
         .filter((mount) => mount.type === "bind")
@@ -429,7 +438,7 @@ export class StageBuilder {
       /(temporary failure (in name resolution|resolving)|could not resolve|bad address|network is unreachable|name or service not known|failed to fetch|ENETUNREACH|EAI_AGAIN|unable to resolve)/i;
     const hint =
       network === "none" && error.lines.some((line) => wanted.test(line))
-        ? "the step has no network: use --network host, or RUN --network=host"
+        ? "the step has no network: use --network host"
         : error.status === 127
           ? "127 mostly means that the program is not in the image"
           : undefined;

@@ -159,6 +159,13 @@ onKernel("a step that fails for want of a network says so", async () => {
   const failed = await box.build("FROM base\nRUN nc -w 1 198.51.100.1 80\n");
   assert.is(failed.code, 1);
   assert.match(failed.stderr, /no network: use --network host/);
+  const asked = await box.build("FROM base\nRUN --network=host true\n");
+  assert.is(asked.code, 1);
+  assert.match(asked.stderr, /asks for the host's network, which this build was not given/);
+  assert.is(
+    (await box.build("FROM base\nRUN --network=host true\nRUN --network=none true\n", ["--network", "host"])).code,
+    0,
+  );
   const links = "RUN ls /sys/class/net > /links || cat /proc/net/dev > /links\n";
   assert.is((await box.build(`FROM base\n${links}`)).code, 0);
   assert.match(await box.inside("cat", "/links"), /lo/);
