@@ -81,7 +81,8 @@ node_modules/.package-lock.json: package-lock.json | bootstrap
 	@touch $@
 
 # dist/tsbox, dist/main.cjs, dist/index.mjs, dist/index.cjs
-$(STAMPS)/bundle: $(RUNNER) scripts/bundle.ts scripts/bundle/inline-page.ts package.json node_modules/.package-lock.json
+# What V8 compiled is taken from a run of each of the usual commands: those need all the rest.
+$(STAMPS)/bundle: $(RUNNER) scripts/bundle.ts $(wildcard scripts/bundle/*) package.json node_modules/.package-lock.json | helper wasm dist/base.tar
 	@mkdir -p dist $(STAMPS)
 	$(TSX) scripts/bundle.ts
 	@touch $@

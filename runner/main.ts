@@ -10,13 +10,13 @@ const SIGNALS = { SIGINT: 2, SIGTERM: 15 } as const;
 const GRACE = 3000;
 
 /** Only while Node itself works: a container in the foreground has replaced this process, and gets its signals directly. */
-const stopping = new AbortController();
+let stopping: AbortController | undefined;
 let stoppedBy = 0;
 for (const [name, number] of Object.entries(SIGNALS)) {
   process.on(name, () => {
-    if (stopping.signal.aborted) process.exit(128 + number);
+    if (stoppedBy !== 0) process.exit(128 + number);
     stoppedBy = number;
-    stopping.abort();
+    stopping?.abort();
     setTimeout(() => process.exit(128 + number), GRACE).unref();
   });
 }
@@ -40,7 +40,12 @@ const context: Context = {
   get stdinIsTerminal() {
     return process.stdin.isTTY === true;
   },
-  signal: stopping.signal,
+  // loading what makes one costs a millisecond, too
+  get signal() {
+    stopping ??= new AbortController();
+    if (stoppedBy !== 0) stopping.abort();
+    return stopping.signal;
+  },
   now: Date.now,
 };
 

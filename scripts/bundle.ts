@@ -16,6 +16,7 @@ import { chmodSync, copyFileSync, mkdtempSync, rmSync, writeFileSync } from "nod
 import { tmpdir } from "node:os";
 import { join } from "node:path";
 import { type BuildOptions, build } from "esbuild";
+import { fillStore } from "./bundle/fill-store.ts";
 import { inlinePage } from "./bundle/inline-page.ts";
 import { thirdPartyNotices } from "./bundle/notices.ts";
 
@@ -57,13 +58,20 @@ writeFileSync("dist/package.json", '{ "type": "commonjs" }\n');
 copyFileSync("scripts/bundle/launcher.cjs", "dist/tsbox");
 chmodSync("dist/tsbox", 0o755);
 
-// The store that the warming command may open is thrown away.
+// The store that the warming commands open is thrown away.
 const store = mkdtempSync(join(tmpdir(), "tsbox-build-"));
+const env = { ...process.env, TSBOX_ROOT: store };
 try {
+  fillStore(store, env);
   execFileSync(process.execPath, ["scripts/bundle/code-cache.cjs", "dist/main.cjs", "dist/main.cache"], {
     stdio: "inherit",
-    env: { ...process.env, TSBOX_ROOT: store },
+    env,
   });
 } finally {
-  rmSync(store, { recursive: true, force: true });
+  try {
+    rmSync(store, { recursive: true, force: true });
+  } catch {
+    // what was unpacked belongs to subordinate ids
+    execFileSync("dist/tsbox", ["unshare", "rm", "-rf", store], { env });
+  }
 }

@@ -22,6 +22,11 @@ export interface Context {
   now(): number;
 }
 
+/** The same with some parts changed. Not a copy: a copy would make the streams, which most starts of a program never use. */
+export function changed(context: Context, changes: Partial<Context>): Context {
+  return Object.create(context, Object.getOwnPropertyDescriptors(changes)) as Context;
+}
+
 export function warn(context: Context, line: string): void {
   context.stderr.write(`warning: ${line}\n`);
 }

@@ -1,7 +1,7 @@
 /** The command line from its first word: global flags, then the verb's own file. */
 
 import { parseArgv } from "./argv.ts";
-import type { Context } from "./context.ts";
+import { type Context, changed } from "./context.ts";
 import { boolean } from "./flags.ts";
 import { UsageError } from "./usage-error.ts";
 import { GLOBAL_FLAGS } from "./verb.ts";
@@ -15,7 +15,7 @@ const FLAGS = {
 
 export async function runCommandLine(argv: readonly string[], outer: Context): Promise<number> {
   const { flags, words } = parseArgv(argv, FLAGS, { command: "tsbox", cutAtFirstWord: true });
-  const context = { ...outer, root: flags.root, debug: flags.debug || outer.debug };
+  const context = changed(outer, { root: flags.root, debug: flags.debug || outer.debug });
   if (flags.version) return runVerb(["version", "--short"], context);
   const asksHelp = flags.help || words[0] === "help" || words.length === 0;
   if (asksHelp) return help(words[0] === "help" ? words.slice(1) : words, context);

@@ -4,7 +4,7 @@ import { TsboxError } from "../base/error.ts";
 import { type Engine, openEngine } from "../engine/engine.ts";
 import type { LockOptions } from "../engine/lock/policy.ts";
 import { type Parsed, parseArgv } from "./argv.ts";
-import { type Context, warn } from "./context.ts";
+import { type Context, changed, warn } from "./context.ts";
 import { boolean, type Flags, string } from "./flags.ts";
 import { UsageError } from "./usage-error.ts";
 
@@ -66,15 +66,14 @@ export function defineVerb<F extends Flags>(spec: VerbSpec<F>): Verb {
         outer.stdout.write(verbHelp({ ...spec, flags }));
         return 0;
       }
-      const context = {
-        ...outer,
+      const context = changed(outer, {
         root: parsed.flags.root ?? outer.root,
         debug: parsed.flags.debug || outer.debug,
-      };
+      });
       try {
         checkWordCount(spec, parsed.words.length);
         const work: Promise<unknown> = spec.act(parsed as unknown as Parsed<F>, context);
-        const status = await (spec.cleansUp ? work : Promise.race([work, aborted(context.signal)]));
+        const status = await (spec.cleansUp ? work : Promise.race([work, aborted(context)]));
         return typeof status === "number" ? status : 0;
       } catch (error) {
         throw withStatus(error, spec);
@@ -83,10 +82,14 @@ export function defineVerb<F extends Flags>(spec: VerbSpec<F>): Verb {
   };
 }
 
-/** Rejects when the signal comes. */
-function aborted(signal: AbortSignal): Promise<never> {
+/** Rejects when the signal comes. It is looked at in the next turn: a verb that has become the helper by then never needed it. */
+function aborted(context: Context): Promise<never> {
   return new Promise((_, reject) => {
-    signal.addEventListener("abort", () => reject(signal.reason), { once: true });
+    setImmediate(() => {
+      const { signal } = context;
+      if (signal.aborted) reject(signal.reason);
+      else signal.addEventListener("abort", () => reject(signal.reason), { once: true });
+    });
   });
 }
 

@@ -1,4 +1,5 @@
 import { resolve } from "node:path";
+import { changed } from "../context.ts";
 import { string, value } from "../flags.ts";
 import { parsePlatform } from "../options/platform.ts";
 import { PROGRESS_FLAGS, progressPrinter } from "../progress.ts";
@@ -33,7 +34,7 @@ export default defineVerb({
     const { load } = await import("../../engine/load.ts");
     const printer = progressPrinter(context, flags);
     const progress = printer.start(flags.input ?? "-");
-    const loaded = await load(engineOf({ ...context, stderr: printer.stderr }), {
+    const loaded = await load(engineOf(changed(context, { stderr: printer.stderr })), {
       // Absent: standard input.
       ...(flags.input === undefined ? {} : { path: resolve(context.cwd, flags.input) }),
       ...(flags.platform === undefined ? {} : { platform: flags.platform }),

@@ -1,4 +1,5 @@
 import type { SearchOptions } from "../../engine/search.ts";
+import { changed } from "../context.ts";
 import { boolean, value } from "../flags.ts";
 import { LOCK_FLAGS, readLockOptions } from "../lock-flags.ts";
 import { parsePlatform } from "../options/platform.ts";
@@ -30,7 +31,7 @@ export default defineVerb({
     const { flags, words } = parsed;
     const { pull } = await import("../../engine/pull.ts");
     const printer = progressPrinter(context, flags);
-    const engine = engineOf({ ...context, stderr: printer.stderr }, readLockOptions(parsed));
+    const engine = engineOf(changed(context, { stderr: printer.stderr }), readLockOptions(parsed));
     const connection = readConnection(parsed, context.cwd);
     const names = flags.allTags ? await everyTag(words, { connection, signal: context.signal }) : words;
     for (const reference of names) {

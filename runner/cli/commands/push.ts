@@ -1,6 +1,7 @@
 import { writeFileSync } from "node:fs";
 import { resolve } from "node:path";
 import { familiarName, familiarRepository } from "../../oci/reference.ts";
+import { changed } from "../context.ts";
 import { boolean, choice, string } from "../flags.ts";
 import { PROGRESS_FLAGS, progressPrinter } from "../progress.ts";
 import { readConnection, TRANSFER_FLAGS } from "../registry-flags.ts";
@@ -37,7 +38,7 @@ export default defineVerb({
     }
     const { push, tagsOf } = await import("../../engine/push.ts");
     const printer = progressPrinter(context, flags);
-    const engine = engineOf({ ...context, stderr: printer.stderr });
+    const engine = engineOf(changed(context, { stderr: printer.stderr }));
     const connection = readConnection(parsed, context.cwd);
     for (const name of flags.allTags ? tagsOf(engine, word) : [word]) {
       const progress = printer.start(destination ?? name);
