@@ -228,6 +228,11 @@ struct health_plan {
     uint64_t interval, timeout, retries, start_period, start_interval; /* milliseconds */
 };
 
+struct published_port {
+    const char *address;
+    uint16_t port, inside;
+};
+
 struct plan {
     bool namespaces[NS_COUNT];
     pid_t join_pid; /* 0: none */
@@ -261,6 +266,8 @@ struct plan {
     uint64_t process_limit; /* 0: none */
     int control_fd;
     struct words cleanup;
+    struct published_port *published;
+    size_t published_count;
     struct op *ops;
     size_t op_count;
     char *text; /* the memory that all words are in */
@@ -555,6 +562,25 @@ bool restart_is_wished(const struct plan *plan);
 bool restart_is_announced(const struct plan *plan);
 /* Returns when the container is not to be started again. */
 void restart_if_wished(struct monitor *monitor, int code);
+
+/*** publish.c ***/
+
+struct sockaddr_storage;
+/* False: `text` is no address. */
+bool publish_address(const char *text, uint16_t port, struct sockaddr_storage *address);
+/* Listen on what the plan publishes, or die. */
+void publish_listen(const struct plan *plan);
+/* The namespaces of `pid` are the container's. */
+void publish_begin(const struct plan *plan, pid_t pid);
+/* In the child, too: what was raised for the monitor is not its. */
+void publish_restore_limit(void);
+/* What to poll for reading (-1: nothing), and what to do then. */
+int publish_watched(bool accepting);
+void publish_handle(void);
+/* The program has ended: nothing more is accepted; until publish_finished its last words are delivered. */
+void publish_finish(void);
+bool publish_finished(void);
+void publish_close(void);
 
 /* `serve FD PLAN` */
 int cmd_serve(int argc, char **argv);

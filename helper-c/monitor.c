@@ -192,6 +192,7 @@ static void reap(struct monitor *monitor)
     if (wait4(monitor->pid, &monitor->status, 0, &usage) < 0)
         return;
     monitor->exited = true;
+    publish_finish();
     int status = monitor->status, signal = WIFSIGNALED(status) ? WTERMSIG(status) : 0;
     if (!monitor->executed && ends_with_exec(&monitor->run->plan))
         return;
@@ -277,7 +278,7 @@ static void hang_up_if_broken(struct monitor *monitor)
 
 void monitor_loop(struct monitor *monitor, void (*executed)(struct monitor *monitor))
 {
-    enum { SOCKET, PIDFD, SIGNALS, CONTROL, IN_FROM, IN_TO, OUT_FROM, OUT_TO, ERR_FROM, ERR_TO, HEALTH_EXIT, HEALTH_OUT, CLIENTS, COUNT = CLIENTS + CLIENTS_MAX + 1 };
+    enum { SOCKET, PIDFD, SIGNALS, CONTROL, IN_FROM, IN_TO, OUT_FROM, OUT_TO, ERR_FROM, ERR_TO, HEALTH_EXIT, HEALTH_OUT, PUBLISHED, CLIENTS, COUNT = CLIENTS + CLIENTS_MAX + 1 };
     int control = monitor->run->plan.control_fd;
     for (;;) {
         struct pollfd watched[COUNT] = {
@@ -285,6 +286,7 @@ void monitor_loop(struct monitor *monitor, void (*executed)(struct monitor *moni
             [PIDFD] = {.fd = monitor->exited ? -1 : monitor->pidfd, .events = POLLIN},
             [SIGNALS] = {.fd = monitor->signals, .events = POLLIN},
             [CONTROL] = {.fd = monitor->exited ? -1 : control, .events = POLLIN},
+            [PUBLISHED] = {.fd = publish_watched(monitor->executed), .events = POLLIN},
         };
         watch(&monitor->in, !monitor->exited && monitor->executed, &watched[IN_FROM], &watched[IN_TO]);
         watch(&monitor->out, true, &watched[OUT_FROM], &watched[OUT_TO]);
@@ -312,6 +314,8 @@ void monitor_loop(struct monitor *monitor, void (*executed)(struct monitor *moni
         handle_stream(&monitor->in, &watched[IN_FROM], &watched[IN_TO]);
         handle_stream(&monitor->out, &watched[OUT_FROM], &watched[OUT_TO]);
         handle_stream(&monitor->err, &watched[ERR_FROM], &watched[ERR_TO]);
+        if (watched[PUBLISHED].revents)
+            publish_handle();
         attach_handle(monitor, &watched[CLIENTS]);
         hang_up_if_broken(monitor);
         health_handle(monitor, &watched[HEALTH_EXIT], &watched[HEALTH_OUT]);
@@ -325,7 +329,7 @@ void monitor_loop(struct monitor *monitor, void (*executed)(struct monitor *moni
         }
         if (!monitor->exited && watched[PIDFD].revents && monitor->socket < 0)
             reap(monitor);
-        if (monitor->exited && drained(&monitor->out) && drained(&monitor->err))
+        if (monitor->exited && drained(&monitor->out) && drained(&monitor->err) && publish_finished())
             return;
     }
 }

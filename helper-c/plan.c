@@ -7,6 +7,7 @@
 #include <limits.h>
 #include <stdlib.h>
 #include <string.h>
+#include <sys/socket.h>
 #include <time.h>
 
 /* What an op or setting may cost at most: far above any plan, far below what hurts. */
@@ -320,6 +321,22 @@ static void add_cleanup(struct plan *plan, const struct op *values)
     cleanup->list[cleanup->count++] = (char *)values->texts[0];
 }
 
+static void add_published(struct plan *plan, const struct op *values)
+{
+    struct sockaddr_storage address;
+    for (size_t i = 0; i < 2; i++)
+        if (values->numbers[i] < 1 || values->numbers[i] > UINT16_MAX)
+            refuse("publish", NULL, "has a port that is none");
+    if (!publish_address(values->texts[0], 0, &address))
+        refuse("publish", values->texts[0], "has an address that is none:");
+    plan->published = xrealloc(plan->published, (plan->published_count + 1) * sizeof *plan->published);
+    plan->published[plan->published_count++] = (struct published_port){
+        .address = values->texts[0],
+        .port = (uint16_t)values->numbers[0],
+        .inside = (uint16_t)values->numbers[1],
+    };
+}
+
 static void set_release(struct plan *plan, const struct op *values)
 {
     plan->release_folder = values->texts[0];
@@ -452,6 +469,7 @@ static const struct setting_spec setting_specs[] = {
     {{"control-fd", "n", 0, NULL}, set_control_fd},
     {{"cleanup", "p", 0, NULL}, add_cleanup},
     {{"init", "", 0, NULL}, set_init},
+    {{"publish", "tnn", 0, NULL}, add_published},
 };
 
 /*** The whole ***/
@@ -549,6 +567,8 @@ static void check_plan(const struct plan *plan)
         refuse("hostname", NULL, "needs a new uts namespace");
     if (!plan->namespaces[NS_TIME] && plan->time_offset_count)
         refuse("time-offset", NULL, "needs a new time namespace");
+    if (plan->published_count && !plan->namespaces[NS_NET])
+        refuse("publish", NULL, "needs a new net namespace");
     if (plan->init && !plan->namespaces[NS_PID])
         refuse("init", NULL, "needs a new pid namespace");
     if (plan->op_count == 0)
@@ -638,6 +658,7 @@ void plan_free(struct plan *plan)
     free(plan->gid_map.ranges);
     free(plan->on_failure.list);
     free(plan->cleanup.list);
+    free(plan->published);
     free(plan->text);
     *plan = (struct plan){0};
 }

@@ -139,6 +139,7 @@ _Noreturn static void set_up_failed(void)
     outcome.failure = last_failure;
     failure_sink = NULL; /* once is enough */
     end_child();
+    publish_close();
     terminal_restore();
     remove_leftovers(plan);
     event_begin("failed");
@@ -389,6 +390,7 @@ static void start_child(struct run *run)
     if (pid == 0) {
         close(ends[0]);
         run->socket = ends[1];
+        publish_restore_limit();
         child_main(run);
     }
     close(ends[1]);
@@ -409,6 +411,7 @@ static void start_child(struct run *run)
         event_begin("mapped");
         event_end();
     }
+    publish_begin(plan, pid);
     if (plan->namespaces[NS_USER] && plan->cleanup.count) {
         char path[40];
         snprintf(path, sizeof path, "/proc/%d/ns/user", pid);
@@ -477,6 +480,7 @@ void run_plan(struct run *run)
     open_events(plan);
     if (plan->log)
         monitor.log = log_open(plan->log, plan->log_limit, plan->log_files);
+    publish_listen(plan);
     stream_observer = copy_output;
     prepare_stdio(run);
     start_child(run);

@@ -46,6 +46,7 @@ export function readRun(parsed: Parsed<typeof RUN_FLAGS>, around: Surroundings):
     replace: flags.replace,
     rm: flags.rm,
     network: flags.network ?? "none",
+    ...readPorts(flags),
     mounts: readMounts(flags, around.cwd),
     volumesFrom: flags.volumesFrom,
     imageVolumes: flags.imageVolume ?? "anonymous",
@@ -76,7 +77,12 @@ export function readRun(parsed: Parsed<typeof RUN_FLAGS>, around: Surroundings):
     ...present("stopSignal", flags.stopSignal),
     ...present("stopTimeout", flags.stopTimeout),
   };
-  return { options, warnings: withoutEffect.map((option) => `--security-opt ${option} has no effect here`) };
+  const warnings = withoutEffect.map((option) => `--security-opt ${option} has no effect here`);
+  // as docker
+  if (options.network === "host" && (flags.publish.length > 0 || flags.publishAll)) {
+    warnings.push("published ports are discarded: with --network host the program's ports are the host's own");
+  }
+  return { options, warnings };
 }
 
 export function readExec(parsed: Parsed<typeof EXEC_FLAGS>, around: Surroundings): ExecOptions {
@@ -134,6 +140,15 @@ function readMounts(flags: FlagValues<typeof RUN_FLAGS>, cwd: string): MountRequ
     targets.add(target);
   }
   return mounts;
+}
+
+function readPorts(flags: FlagValues<typeof RUN_FLAGS>): Pick<RunOptions, "publish" | "publishAll" | "expose"> {
+  const own = flags.network !== "host";
+  return {
+    ...(flags.publish.length > 0 && own && { publish: flags.publish.flat() }),
+    ...(flags.publishAll && own && { publishAll: true }),
+    ...(flags.expose.length > 0 && { expose: flags.expose.flat() }),
+  };
 }
 
 function readTextFile(path: string, cwd: string): string {

@@ -2,8 +2,11 @@
 
 import { visible } from "../base/error.ts";
 import { applyFilters, type Filters, hasLabel, isTruthy, type Matcher, matchesPattern } from "./filter.ts";
+import { type PortBinding, portsText } from "./rows-ports.ts";
 import { ellipsis, shortId } from "./table.ts";
 import { ago, goTime, humanDuration } from "./units.ts";
+
+const isUp = (status: string) => status === "running" || status === "paused";
 
 /** What the rows are made of; the engine's list has it. */
 export interface ContainerItem {
@@ -16,7 +19,8 @@ export interface ContainerItem {
     argv: readonly string[];
     labels: Readonly<Record<string, string>>;
     network: string;
-    ports?: readonly { containerPort: number; protocol: string; hostPort: number }[];
+    ports?: readonly PortBinding[];
+    config?: object;
     mounts: readonly { name?: string; source?: string; target: string }[];
   };
   state: { status: string; pid: number; exitCode: number; startedAt: string; finishedAt: string };
@@ -69,7 +73,7 @@ export function containerRow(
     Command: `"${truncate ? ellipsis(command, 20) : command}"`,
     CreatedAt: goTime(created),
     RunningFor: ago(created, now),
-    Ports: "",
+    Ports: isUp(state.status) ? portsText(record) : "",
     State: state.status,
     Status: statusText(state, now, health),
     Health: health,

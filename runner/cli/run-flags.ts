@@ -9,6 +9,7 @@ import { parseLogDriver } from "./options/log.ts";
 import { parseNetwork } from "./options/network.ts";
 import { parsePidsLimit } from "./options/pids-limit.ts";
 import { parsePlatform } from "./options/platform.ts";
+import { parseExpose, parsePublish } from "./options/publish.ts";
 import { parseRestart } from "./options/restart.ts";
 import { parseSignal } from "./options/signal.ts";
 import { parseStopTimeout } from "./options/stop-timeout.ts";
@@ -120,6 +121,21 @@ export const RUN_FLAGS = {
     group: ISOLATION,
     help: "loopback only (default), or the host's network",
   }),
+  publish: list(
+    {
+      short: "p",
+      placeholder: "[[ADDRESS:]PORT:]PORT",
+      group: ISOLATION,
+      help: "reach a port of the container from outside, as 8080:80, 127.0.0.1:8080:80 or 8000-8005:80-85",
+    },
+    parsePublish,
+  ),
+  publishAll: boolean({
+    short: "P",
+    group: ISOLATION,
+    help: "publish all ports that the image exposes, on free ports of the host",
+  }),
+  expose: list({ placeholder: "PORT", group: ISOLATION, help: "a port that -P publishes, too" }, parseExpose),
   hostname: value(parseHostname, { short: "h", placeholder: "NAME", group: ISOLATION, help: "host name inside" }),
   userns: value(parseUserns, {
     placeholder: "keep-id[:uid=N,gid=N]",

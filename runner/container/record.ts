@@ -49,7 +49,8 @@ export interface ContainerRecord {
   /** Absent: a file without a limit. */
   log?: { driver: string; maxSize?: number; maxFiles?: number };
   /** What can be reached from outside. */
-  ports?: { containerPort: number; protocol: string; hostAddress: string; hostPort: number }[];
+  ports?: PortBinding[];
+  publishAll?: boolean;
   /** What an exec into it needs again. */
   uidMap: { inside: number; outside: number; count: number }[];
   gidMap: { inside: number; outside: number; count: number }[];
@@ -63,6 +64,13 @@ export interface ContainerRecord {
   entrypoint: string[];
   command: string[];
   config: object;
+}
+
+export interface PortBinding {
+  containerPort: number;
+  protocol: string;
+  hostAddress: string;
+  hostPort: number;
 }
 
 export interface Healthcheck {

@@ -6,6 +6,7 @@ import { actorFields, containerActor, journal, journalPath } from "../container/
 import { checkName, generateID, generateName } from "../container/name.ts";
 import { type ContainerRecord, type Healthcheck, RESTART_POLICY, STOP_MARK } from "../container/record.ts";
 import { encodePlan } from "../helper/wire.ts";
+import type { ProcessConfig } from "../oci/types.ts";
 import {
   containerPlan,
   execPlan,
@@ -149,7 +150,8 @@ export async function createContainer(
   if (options.cidfile !== undefined && existsSync(options.cidfile)) throw cidfileExists(options.cidfile);
   const description = await describeContainer(engine, options);
   const { identity, resolved, process, mounts } = description;
-  const { config } = resolved;
+  const published = await publish(engine, options, resolved.config);
+  const config = published?.config ?? resolved.config;
   const id = generateID();
   const labels = { ...config.Labels, ...options.labels };
   const dir = engine.containers.dir(id);
@@ -181,6 +183,7 @@ export async function createContainer(
       }),
       lock: join(dir, "lock"),
       ...(options.timeout !== undefined && { timeout: options.timeout }),
+      ...(published && { publish: published.plan }),
       ...(options.rm && { release: { folder: join(engine.root, "names"), target: id } }),
       cleanup: options.rm ? [dir, ...anonymousVolumes(engine, mounts)] : [],
     },
@@ -200,6 +203,7 @@ export async function createContainer(
     tty: options.tty,
     openStdin: options.interactive,
     network: options.network,
+    ...(published && { ports: published.ports, publishAll: options.publishAll ?? false }),
     autoRemove: options.rm,
     readOnly: options.readOnly,
     init: options.init,
@@ -242,9 +246,11 @@ export async function createContainer(
     } catch (error) {
       engine.containers.releaseName(record);
       rmSync(dir, { recursive: true, force: true });
+      published?.release();
       throw error;
     }
   }
+  published?.release();
   return { record, dir, plan, planPath };
 }
 
@@ -258,6 +264,13 @@ function healthPlan(record: ContainerRecord, process: ProcessPlan, check: Health
     dieWithParent: true,
     cleanup: [],
   });
+}
+
+/** Most containers publish nothing: then nothing more is loaded. */
+async function publish(engine: Engine, options: RunOptions, config: ProcessConfig) {
+  if (!options.publishAll && !options.publish?.length && !options.expose?.length) return undefined;
+  const { choosePorts } = await import("./choose-ports.ts");
+  return choosePorts(engine, options, config);
 }
 
 /** Takes the asked-for name, or a generated one that is free. */

@@ -4,6 +4,7 @@ import { TsboxError, visible } from "../base/error.ts";
 import { HelperFailure } from "../helper/client.ts";
 import type { HelperEvent } from "../plan/types.ts";
 import { userNamespaceFix } from "./doctor.ts";
+import { ADDRESS_HINT, heldPortHint, lowPortHint } from "./explain-publish.ts";
 
 export type FailedEvent = Extract<HelperEvent, { event: "failed" }>;
 
@@ -27,8 +28,34 @@ const quoted = (event: FailedEvent) => `"${visible(event.path)}"`;
 const DOCTOR = 'run "tsbox doctor" to see what this machine allows';
 const START_PROGRAM = (event: FailedEvent) => `Cannot execute ${quoted(event)}`;
 
+const PUBLISH = (event: FailedEvent) => `Cannot publish port ${visible(event.path)}`;
+
 /** The first rule that fits is taken. */
 const RULES: readonly Rule[] = [
+  {
+    code: "PORT_TAKEN",
+    op: /^publish$/,
+    errno: ["EADDRINUSE"],
+    action: PUBLISH,
+    reason: "it is in use",
+    hint: (event) => heldPortHint(event.path),
+  },
+  {
+    code: "PORT_DENIED",
+    op: /^publish$/,
+    errno: ["EACCES", "EPERM"],
+    action: PUBLISH,
+    reason: "permission denied",
+    hint: lowPortHint,
+  },
+  {
+    code: "PUBLISH_ADDRESS",
+    op: /^publish$/,
+    errno: ["EADDRNOTAVAIL", "EAFNOSUPPORT"],
+    action: PUBLISH,
+    reason: "no address of this machine",
+    hint: ADDRESS_HINT,
+  },
   {
     code: "PROGRAM_NOT_FOUND",
     op: /^exec$/,

@@ -10,6 +10,7 @@ import { readText } from "../sys/host-facts.ts";
 import { containerState } from "./container-state.ts";
 import type { Engine } from "./engine.ts";
 import { type Health, readHealth } from "./health.ts";
+import { exposedPorts, networkPorts, portBindings } from "./port.ts";
 
 /** A container in the shape that `docker inspect` prints, as far as the fields mean something here. */
 export function inspectContainer(engine: Engine, word: string): object {
@@ -59,6 +60,8 @@ function describe(engine: Engine, record: ContainerRecord): object {
       LogConfig: logObject(record),
       RestartPolicy: { Name: policyName, MaximumRetryCount: Number(most ?? 0) },
       NetworkMode: record.network,
+      PortBindings: portBindings(record),
+      PublishAllPorts: record.publishAll ?? false,
       AutoRemove: record.autoRemove,
       ReadonlyRootfs: record.readOnly,
       Init: record.init,
@@ -89,6 +92,7 @@ function describe(engine: Engine, record: ContainerRecord): object {
       Tty: record.tty,
       OpenStdin: record.openStdin,
       Env: record.env,
+      ...(exposedPorts(record).length > 0 && { ExposedPorts: emptyObjects(exposedPorts(record)) }),
       Cmd: record.command,
       Entrypoint: record.entrypoint.length > 0 ? record.entrypoint : null,
       Image: record.image,
@@ -98,7 +102,7 @@ function describe(engine: Engine, record: ContainerRecord): object {
       StopSignal: record.stopSignal,
       StopTimeout: record.stopTimeout === null ? -1 : record.stopTimeout / 1000,
     },
-    NetworkSettings: { Networks: { [record.network]: {} }, Ports: {} },
+    NetworkSettings: { Networks: { [record.network]: {} }, Ports: running ? networkPorts(record) : {} },
   };
 }
 
@@ -108,6 +112,10 @@ function bindWords(mounts: UserMount[]): string[] | null {
     .filter(({ kind, anonymous }) => (kind === "bind" || kind === "volume") && !anonymous)
     .map((mount) => `${mount.name ?? mountSource(mount)}:${mount.target}:${mount.flags.includes("ro") ? "ro" : "rw"}`);
   return words.length > 0 ? words : null;
+}
+
+function emptyObjects(names: string[]): object {
+  return Object.fromEntries(names.map((name) => [name, {}]));
 }
 
 /** Docker's form. */

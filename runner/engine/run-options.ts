@@ -131,6 +131,15 @@ export interface LogOptions {
   maxFiles?: number;
 }
 
+/** A port of the container and where it is to be reached. */
+export interface PublishRequest {
+  /** Absent: every address of the host. */
+  address?: string;
+  /** One of these; absent: any that is free. */
+  hostPorts?: { first: number; last: number };
+  containerPort: number;
+}
+
 export interface RunOptions extends ProcessOptions {
   source: RootSource;
   /** The words after the image; empty: the image's own command. */
@@ -144,6 +153,11 @@ export interface RunOptions extends ProcessOptions {
   entrypoint?: string[];
   hostname?: string;
   network: NetworkMode;
+  publish?: PublishRequest[];
+  /** Publish every port that image or `expose` names, on ports of the host's choice. */
+  publishAll?: boolean;
+  /** `80/tcp` */
+  expose?: string[];
   mounts: MountRequest[];
   /** Containers whose volumes and bind mounts are this one's as well. */
   volumesFrom: { container: string; readOnly: boolean }[];

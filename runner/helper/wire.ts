@@ -51,6 +51,7 @@ export function planWords(plan: Plan): string[] {
   if (plan.controlFd !== undefined) put("control-fd", plan.controlFd);
   for (const path of plan.cleanup) put("cleanup", path);
   if (plan.init) put("init");
+  for (const { address, port, inside } of plan.publish ?? []) put("publish", address, port, inside);
   for (const op of plan.ops) put(...opWords(op));
   return out;
 }

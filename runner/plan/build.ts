@@ -2,7 +2,7 @@ import { ALL_CAPABILITIES } from "./capabilities.ts";
 import type { HostRootEntry } from "./host-root.ts";
 import { type Identity, isMapped, rootIsCaller } from "./idmap.ts";
 import { deviceMounts, kernelMounts, protectionMounts, type UserMount, userMounts, volumeOps } from "./mounts.ts";
-import type { Op, Plan, StdioMode } from "./types.ts";
+import type { Op, Plan, PublishedPort, StdioMode } from "./types.ts";
 import type { ResolvedUser } from "./user.ts";
 
 /** Where the root filesystem comes from, with every path already known. */
@@ -70,6 +70,7 @@ export interface Supervision {
   signalProxy: boolean;
   dieWithParent: boolean;
   controlFd?: number;
+  publish?: PublishedPort[];
   cleanup: string[];
 }
 

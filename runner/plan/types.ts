@@ -8,6 +8,13 @@ export interface IdRange {
   count: number;
 }
 
+/** Address and port outside, port inside. */
+export interface PublishedPort {
+  address: string;
+  port: number;
+  inside: number;
+}
+
 export type StdioMode = "inherit" | "relay" | "terminal" | "null";
 
 /** One step of set-up: its name and operands exactly as they cross to C. */
@@ -115,6 +122,8 @@ export interface Plan {
   signalProxy: boolean;
   dieWithParent: boolean;
   controlFd?: number;
+  /** Ports of the container that are reached from outside. */
+  publish?: PublishedPort[];
   cleanup: string[];
   init: boolean;
   ops: Op[];
