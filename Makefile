@@ -36,6 +36,10 @@ test: all ## Build, then run every check and test (as root: as an ordinary user)
 	@scripts/bootstrap test
 	@scripts/test
 
+.PHONY: stress
+stress: all ## A thousand runs, twenty of them killed: nothing may be left (as an ordinary user)
+	@$(TSX) scripts/stress.ts
+
 .PHONY: bench
 bench: all ## Build, then measure beside podman, bwrap and crun where they are installed
 	@scripts/bench.sh

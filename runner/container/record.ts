@@ -1,5 +1,6 @@
 import {
   existsSync,
+  lstatSync,
   mkdirSync,
   readdirSync,
   readFileSync,
@@ -147,15 +148,28 @@ export class ContainerFiles {
   }
 
   ids(): string[] {
-    try {
-      return readdirSync(this.#containers).filter((name) => /^[0-9a-f]{64}$/.test(name));
-    } catch {
-      return [];
-    }
+    return namesIn(this.#containers).filter((name) => /^[0-9a-f]{64}$/.test(name));
   }
 
   all(): ContainerRecord[] {
     return this.ids().flatMap((id) => this.read(id) ?? []);
+  }
+
+  /** Folders without a record that nobody has touched since (milliseconds since 1970). */
+  unfinished(since: number): string[] {
+    return this.ids()
+      .map((id) => this.dir(id))
+      .filter((dir) => !existsSync(join(dir, "record.json")) && untouched(dir, since));
+  }
+
+  /** Takes back names of containers that are not there, and have not been since. */
+  releaseStrayNames(since: number): void {
+    for (const name of namesIn(this.#names)) {
+      const holder = this.#holder(name);
+      if (holder !== undefined && !existsSync(this.dir(holder)) && untouched(join(this.#names, name), since)) {
+        this.#unlinkName(name);
+      }
+    }
   }
 
   /** Gives the container another name; the record follows the link, which decides. */
@@ -211,4 +225,17 @@ export class ContainerFiles {
       if ((error as NodeJS.ErrnoException).code !== "ENOENT") throw error;
     }
   }
+}
+
+function namesIn(folder: string): string[] {
+  try {
+    return readdirSync(folder);
+  } catch {
+    return [];
+  }
+}
+
+function untouched(path: string, since: number): boolean {
+  const found = lstatSync(path, { throwIfNoEntry: false });
+  return found !== undefined && found.mtimeMs < since;
 }

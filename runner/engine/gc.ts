@@ -14,6 +14,17 @@ async function removeLost(engine: Engine): Promise<void> {
   }
 }
 
+/** Longer than the making of a container takes, however slow the machine is. */
+const MAKING = 60_000;
+
+/** Folders and names of containers whose `run` was killed before their record was written. */
+async function removeUnfinished(engine: Engine): Promise<void> {
+  const { containers } = engine;
+  const folders = containers.unfinished(Date.now() - MAKING);
+  if (folders.length > 0) await removeTrees(engine, folders, engine.identity());
+  containers.releaseStrayNames(Date.now() - MAKING);
+}
+
 /**
  * Removes what killed processes left in the store, and, when that is due, what nothing leads to. Called at their end by verbs that change the store, without
  * a lease, never on the way to a `run`.
@@ -26,6 +37,7 @@ export async function collectGarbage(engine: Engine): Promise<void> {
     await removeTrees(engine, trees, engine.identity());
     for (const path of found) rmSync(path, { force: true });
     await removeLost(engine);
+    await removeUnfinished(engine);
     if (sweepIsDue(layout)) await (await import("./sweep.ts")).sweep(engine);
   } catch {
     // It stays garbage, for the next time; the verb's own result, or its error, matters more.
