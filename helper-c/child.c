@@ -117,6 +117,7 @@ void child_main(struct run *run)
     } else {
         if (plan->process_limit)
             stem_main(run);
+        must(publish_inside(run));
         must(set_time_offsets(plan));
         must(become_namespace_root(plan));
     }

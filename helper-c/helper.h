@@ -322,6 +322,7 @@ enum message_kind {
     MESSAGE_READY,  /* about to exec; end-of-file after it is success, without it the child died */
     MESSAGE_FAILED,
     MESSAGE_EXEC_FAILED = STAGE_MESSAGE_KIND, /* after READY, from the stage; `pid` is an errno */
+    MESSAGE_NETWORK, /* with `publish`: the net namespace */
 };
 
 struct message {
@@ -570,10 +571,10 @@ struct sockaddr_storage;
 bool publish_address(const char *text, uint16_t port, struct sockaddr_storage *address);
 /* Listen on what the plan publishes, or die. */
 void publish_listen(const struct plan *plan);
-/* The namespaces of `pid` are the container's. */
-void publish_begin(const struct plan *plan, pid_t pid);
-/* In the child, too: what was raised for the monitor is not its. */
-void publish_restore_limit(void);
+/* In the child: hand its net namespace out, and take no part in what was raised for the monitor. */
+int publish_inside(const struct run *run);
+/* `net` is the container's net namespace. */
+void publish_begin(const struct plan *plan, int net);
 /* What to poll for reading (-1: nothing), and what to do then. */
 int publish_watched(bool accepting);
 void publish_handle(void);

@@ -10,7 +10,8 @@
 #include <sys/socket.h>
 #include <sys/wait.h>
 
-#define STACK_SIZE (32 * 1024)
+/* Every page of it is touched. */
+#define STACK_SIZE (8 * 1024)
 
 struct errand {
     const struct inside *inside;

@@ -7,12 +7,12 @@
 #include "publish.h"
 
 #include <arpa/inet.h>
+#include <linux/nsfs.h>
 #include <netinet/tcp.h>
-#include <poll.h>
-#include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 #include <sys/epoll.h>
+#include <sys/ioctl.h>
 #include <sys/resource.h>
 #include <sys/socket.h>
 #include <sys/timerfd.h>
@@ -96,7 +96,7 @@ static void raise_limit(void)
     ports.raised = setrlimit(RLIMIT_NOFILE, &raised) == 0;
 }
 
-void publish_restore_limit(void)
+static void restore_limit(void)
 {
     if (ports.raised)
         setrlimit(RLIMIT_NOFILE, &ports.limit);
@@ -139,19 +139,30 @@ void publish_listen(const struct plan *plan)
     set_current_op("", 0);
 }
 
-static int open_namespace(pid_t pid, const char *name)
+/* The monitor could not open it: files in /proc of a process that has changed its ids are closed to whoever started it. */
+int publish_inside(const struct run *run)
 {
-    char path[40];
-    snprintf(path, sizeof path, "/proc/%d/ns/%s", pid, name);
-    return xopen(path, O_RDONLY, 0);
+    if (run->plan.published_count == 0)
+        return 0;
+    restore_limit();
+    cleanup_fd int net = open_cloexec("/proc/self/ns/net", O_RDONLY, 0);
+    struct message message = {.kind = MESSAGE_NETWORK};
+    if (net < 0 || message_send(run->socket, &message, net) < 0)
+        return fail(errno, NULL, "Cannot hand out the container's network");
+    return 0;
 }
 
-void publish_begin(const struct plan *plan, pid_t pid)
+void publish_begin(const struct plan *plan, int net)
 {
-    if (ports.epoll < 0)
+    if (ports.epoll < 0 || net < 0)
         return;
-    ports.inside.user = plan->namespaces[NS_USER] ? open_namespace(pid, "user") : -1;
-    ports.inside.net = open_namespace(pid, "net");
+    ports.inside.net = net;
+    if (plan->namespaces[NS_USER]) {
+        ports.inside.user = ioctl(net, NS_GET_USERNS);
+        if (ports.inside.user < 0)
+            die(errno, NULL, "Cannot find the owner of the container's network");
+        fcntl(ports.inside.user, F_SETFD, FD_CLOEXEC);
+    }
     tunnels_begin(ports.epoll, &ports.inside);
 }
 
@@ -245,7 +256,7 @@ static void close_listeners(void)
     for (size_t i = 0; i < ports.count; i++)
         close(ports.listeners[i].fd);
     ports.count = 0;
-    publish_restore_limit();
+    restore_limit();
 }
 
 void publish_finish(void)

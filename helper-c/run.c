@@ -390,7 +390,6 @@ static void start_child(struct run *run)
     if (pid == 0) {
         close(ends[0]);
         run->socket = ends[1];
-        publish_restore_limit();
         child_main(run);
     }
     close(ends[1]);
@@ -411,7 +410,6 @@ static void start_child(struct run *run)
         event_begin("mapped");
         event_end();
     }
-    publish_begin(plan, pid);
     if (plan->namespaces[NS_USER] && plan->cleanup.count) {
         char path[40];
         snprintf(path, sizeof path, "/proc/%d/ns/user", pid);
