@@ -555,6 +555,10 @@ void health_watch(struct pollfd *exit, struct pollfd *output);
 void health_handle(struct monitor *monitor, const struct pollfd *exit, const struct pollfd *output);
 void health_end(void);
 
+/* guard.c: kills the program when the monitor is killed, where the kernel would not */
+void guard_begin(const struct monitor *monitor);
+void guard_end(void);
+
 /* oom.c */
 uint64_t oom_kills(void);
 bool oom_is_likely(const struct monitor *monitor);

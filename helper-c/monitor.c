@@ -205,7 +205,7 @@ static void reap(struct monitor *monitor)
     snprintf(code, sizeof code, "%d", signal ? EXIT_SIGNALLED + signal : WEXITSTATUS(status));
     if (oom)
         journal_write(&monitor->run->plan, "oom", NULL, NULL);
-    journal_write(&monitor->run->plan, "die", "exitCode", code);
+    journal_write(&monitor->run->plan, monitor->run->plan.join_pid ? "exec_die" : "die", "exitCode", code);
     event_begin("exited");
     event_number("code", signal ? EXIT_SIGNALLED + signal : WEXITSTATUS(status));
     event_number("signal", signal);

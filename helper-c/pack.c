@@ -19,6 +19,7 @@
 #include <linux/magic.h>
 #include <stdlib.h>
 #include <string.h>
+#include <sys/mman.h>
 #include <sys/resource.h>
 #include <sys/sysmacros.h>
 #include <sys/vfs.h>
@@ -157,6 +158,39 @@ static bool has_holes(int fd, const struct stat *st)
     return hole >= 0 && hole < st->st_size;
 }
 
+/* Files of the kernel's own file systems say that they have no bytes, or a page of them; how many there are shows when they are read. */
+#define SPOKEN_MAX (64 << 20)
+
+static bool is_spoken(int fd, const struct stat *st)
+{
+    struct statfs found;
+    char byte;
+    return (st->st_size == 0 && pread(fd, &byte, 1, 0) > 0) || (fstatfs(fd, &found) == 0 && found.f_type == SYSFS_MAGIC);
+}
+
+/* A copy in memory whose size is true, or -1 and errno. */
+static int copy_spoken(int fd, struct stat *st)
+{
+    char piece[16384];
+    ssize_t count;
+    off_t length = 0;
+    cleanup_fd int copy = memfd_create("tsbox-pick", MFD_CLOEXEC);
+    if (copy < 0)
+        return -1;
+    while ((count = pread(fd, piece, sizeof piece, length)) > 0) {
+        if ((length += count) > SPOKEN_MAX) {
+            errno = EFBIG;
+            return -1;
+        }
+        if (write_all(copy, piece, (size_t)count) < 0)
+            return -1;
+    }
+    if (count < 0)
+        return -1;
+    st->st_size = length;
+    return steal_fd(&copy);
+}
+
 static int put_file(struct pack *p, const struct place *place, const char *name)
 {
     cleanup_fd int fd = open_to_read(place->fd, name, 0);
@@ -167,6 +201,12 @@ static int put_file(struct pack *p, const struct place *place, const char *name)
         return fail(errno, p->path, "Cannot open the file");
     if (!S_ISREG(st.st_mode))
         return fail(0, p->path, "Cannot pack the file: it became something else meanwhile");
+    cleanup_fd int copy = -1;
+    if (p->picking && is_spoken(fd, &st)) {
+        copy = copy_spoken(fd, &st);
+        if (copy < 0)
+            return fail(errno, p->path, "Cannot read the file");
+    }
 
     struct entry entry;
     cleanup_free uint8_t *xattrs = NULL;
@@ -184,7 +224,7 @@ static int put_file(struct pack *p, const struct place *place, const char *name)
         entry.record.size = entry.record.xattr_count = entry.record.xattr_length = 0;
         return put_entry(p, &entry, first);
     }
-    bool sparse = p->names || has_holes(fd, &st);
+    bool sparse = p->names || (copy < 0 && has_holes(fd, &st));
     entry.record.data = sparse ? 0 : entry.record.size;
     entry.record.flags |= sparse ? RECORD_FLAG_SPARSE : 0;
     result = put_entry(p, &entry, "");
@@ -192,7 +232,7 @@ static int put_file(struct pack *p, const struct place *place, const char *name)
         return result;
     if (sparse)
         return put_segments(p, fd, entry.record.size);
-    return content_failed(p, output_content(&p->out, fd, 0, entry.record.size));
+    return content_failed(p, output_content(&p->out, copy < 0 ? fd : copy, 0, entry.record.size));
 }
 
 /* Where names are asked for, a file that is new need not be opened: nothing of overlay's can be known of it. */

@@ -434,7 +434,7 @@ static void executed(struct monitor *self)
     /* The program runs beside what follows. */
     if (plan->attach)
         attach_listen(self, plan->attach);
-    journal_write(plan, "start", NULL, NULL);
+    journal_write(plan, plan->join_pid ? "exec_start" : "start", NULL, NULL);
     health_begin(self);
     if (plan->timeout)
         self->deadline = now_nanoseconds(CLOCK_MONOTONIC) + (int64_t)plan->timeout * 1000000;
@@ -444,6 +444,7 @@ static void executed(struct monitor *self)
         close(self->status_pipe);
         self->status_pipe = -1;
     }
+    guard_begin(self);
     self->oom_kills = oom_kills(); /* last: nobody waits for it any more */
 }
 
@@ -485,6 +486,7 @@ void run_plan(struct run *run)
     monitor_loop(&monitor, executed);
 
     int code = exit_code();
+    guard_end();
     health_end();
     terminal_restore();
     if (monitor.starter > 0)

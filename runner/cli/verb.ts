@@ -28,6 +28,8 @@ interface VerbRules extends VerbText {
   startsProgram?: boolean;
   /** It listens to the context's signal and removes what it half made; any other verb is left where it stands. */
   cleansUp?: boolean;
+  /** It changes containers or volumes: afterwards those are swept that were to remove themselves and whose monitor was killed. */
+  sweeps?: boolean;
 }
 
 export interface VerbSpec<F extends Flags> extends VerbRules {
@@ -74,6 +76,7 @@ export function defineVerb<F extends Flags>(spec: VerbSpec<F>): Verb {
         checkWordCount(spec, parsed.words.length);
         const work: Promise<unknown> = spec.act(parsed as unknown as Parsed<F>, context);
         const status = await (spec.cleansUp ? work : Promise.race([work, aborted(context)]));
+        if (spec.sweeps) await sweepLost(context);
         return typeof status === "number" ? status : 0;
       } catch (error) {
         throw withStatus(error, spec);
@@ -91,6 +94,12 @@ function aborted(context: Context): Promise<never> {
       else signal.addEventListener("abort", () => reject(signal.reason), { once: true });
     });
   });
+}
+
+/** What cannot be removed now stays for the next time. */
+async function sweepLost(context: Context): Promise<void> {
+  const { removeLost } = await import("../engine/gc.ts");
+  await removeLost(engineOf(context)).catch(() => {});
 }
 
 function withGlobalFlags<F extends Flags>(flags: F): F & typeof GLOBAL_FLAGS {

@@ -1,6 +1,8 @@
 import { mkdirSync, writeFileSync } from "node:fs";
 import { join } from "node:path";
 import { TsboxError } from "../base/error.ts";
+import { actorFields, containerActor, journalPath } from "../container/journal.ts";
+import { generateID } from "../container/name.ts";
 import type { ContainerRecord } from "../container/record.ts";
 import { encodePlan } from "../helper/wire.ts";
 import { execPlan, type Supervision, UNSEEN_TERMINAL } from "../plan/build.ts";
@@ -8,7 +10,7 @@ import { ALL_CAPABILITIES } from "../plan/capabilities.ts";
 import { processEnv } from "../plan/process.ts";
 import type { Plan } from "../plan/types.ts";
 import { initLayerPath } from "../store/layer-store.ts";
-import { containerState } from "./container-state.ts";
+import { containerState, tell } from "./container-state.ts";
 import { containerUser } from "./container-user.ts";
 import type { Engine } from "./engine.ts";
 import { explainCommand } from "./explain-command.ts";
@@ -17,7 +19,7 @@ import type { ExecOptions } from "./run-options.ts";
 
 /** `tsbox exec`: becomes the helper, which joins the container's namespaces and runs the command there. */
 export function exec(engine: Engine, options: ExecOptions): never {
-  const { plan, dir } = prepareExec(engine, options, {
+  const { plan, dir, record } = prepareExec(engine, options, {
     stdio: options.tty ? "terminal" : options.detach ? "null" : "relay",
     stdin: options.interactive,
     ...(options.tty && { terminalSize: UNSEEN_TERMINAL }),
@@ -27,9 +29,14 @@ export function exec(engine: Engine, options: ExecOptions): never {
     ...(options.detach && { detach: true }),
     onFailure: explainCommand(),
   });
+  const execID = generateID();
+  tell(engine, record, `exec_create: ${options.command.join(" ")}`, { execID });
+  const actor = actorFields({ ...containerActor(record.id, record.name, record.image, record.labels), execID });
   mkdirSync(join(dir, "exec"), { recursive: true, mode: 0o700 });
   const path = join(dir, "exec", String(process.pid));
-  writeFileSync(path, encodePlan({ ...plan, cleanup: [] }), { mode: 0o600 });
+  writeFileSync(path, encodePlan({ ...plan, journal: { path: journalPath(engine.root), actor }, cleanup: [] }), {
+    mode: 0o600,
+  });
   becomeHelper(path, "once");
 }
 
@@ -38,7 +45,7 @@ export function prepareExec(
   engine: Engine,
   options: ExecOptions,
   supervision: Pick<Supervision, "stdio" | "stdin"> & Partial<Supervision>,
-): { plan: Plan; dir: string } {
+): { plan: Plan; dir: string; record: ContainerRecord } {
   const record = engine.containers.find(options.container);
   const state = containerState(engine, record);
   if (state.status !== "running") {
@@ -70,7 +77,7 @@ export function prepareExec(
     { pid: state.pid, startTime: state.startTime },
     { detach: false, signalProxy: false, dieWithParent: false, ...supervision, cleanup: [] },
   );
-  return { plan, dir: engine.containers.dir(record.id) };
+  return { plan, dir: engine.containers.dir(record.id), record };
 }
 
 /** With keep-id the init layer has the caller's name; it lies below what the container has written. */

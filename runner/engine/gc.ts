@@ -7,7 +7,7 @@ import type { Engine } from "./engine.ts";
 import { removeTrees } from "./remove-trees.ts";
 
 /** Containers that were to remove themselves (--rm), but whose monitor was killed before. */
-async function removeLost(engine: Engine): Promise<void> {
+export async function removeLost(engine: Engine): Promise<void> {
   for (const record of engine.containers.all()) {
     if (!record.autoRemove || containerState(engine, record).reason !== "lost") continue;
     await (await import("./remove.ts")).removeIfPresent(engine, record.id);

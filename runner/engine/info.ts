@@ -1,5 +1,6 @@
 import type { Engine } from "./engine.ts";
 import { list } from "./list.ts";
+import { PAUSED_BY } from "./pause.ts";
 import { processLimiter } from "./process-limit.ts";
 
 /** What `tsbox info` tells. */
@@ -7,12 +8,14 @@ export function info(engine: Engine, version: string): object {
   const containers = list(engine, { all: true });
   const identity = engine.identity();
   const running = containers.filter(({ state }) => state.status === "running").length;
+  const paused = containers.filter(({ state }) => state.status === "paused").length;
   return {
     Version: version,
     StoreRoot: engine.root,
     Containers: containers.length,
     ContainersRunning: running,
-    ContainersStopped: containers.length - running,
+    ContainersPaused: paused,
+    ContainersStopped: containers.length - running - paused,
     Driver: "overlay",
     KernelVersion: engine.host.kernel,
     Architecture: engine.host.arch,
@@ -20,6 +23,7 @@ export function info(engine: Engine, version: string): object {
     User: engine.host.user,
     Rootless: engine.host.uid !== 0,
     Identity: identity.kind,
+    PausedBy: PAUSED_BY,
     ProcessLimit: processLimiter(engine.host).by,
     UidMap: identity.uidMap,
     GidMap: identity.gidMap,

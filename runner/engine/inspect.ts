@@ -10,6 +10,7 @@ import { readText } from "../sys/host-facts.ts";
 import { containerState } from "./container-state.ts";
 import type { Engine } from "./engine.ts";
 import { type Health, readHealth } from "./health.ts";
+import { PAUSED_BY } from "./pause.ts";
 import { exposedPorts, networkPorts, portBindings } from "./port.ts";
 
 /** A container in the shape that `docker inspect` prints, as far as the fields mean something here. */
@@ -33,6 +34,7 @@ function describe(engine: Engine, record: ContainerRecord): object {
       Status: state.status,
       Running: running,
       Paused: state.status === "paused",
+      PausedBy: state.status === "paused" ? PAUSED_BY : "",
       Restarting: state.status === "restarting",
       Health: health ? healthObject(health) : null,
       OOMKilled: state.reason === "oom",

@@ -4,6 +4,9 @@ import { containerProcesses } from "../helper/processes.ts";
 import { containerState, noteEvent, tell } from "./container-state.ts";
 import type { Engine } from "./engine.ts";
 
+/** What makes processes stand still, as `inspect` and `info` say: they can notice these, which a cgroup's freezer would hide from them. */
+export const PAUSED_BY = "signals";
+
 /** Stops every process of a container, by SIGSTOP. */
 export async function pause(engine: Engine, word: string): Promise<ContainerRecord> {
   return move(engine, word, { action: "stop", from: "running", event: "paused", verb: "pause" });

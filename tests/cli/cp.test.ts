@@ -198,6 +198,15 @@ test("keep-id: what is copied in belongs to the caller there", async () => {
   assert.is(statSync(at("kept-out")).uid, process.getuid?.());
 });
 
+test("files of the kernel, which say that they are empty, come out as they read", async () => {
+  await box.tsbox("run", "-d", "--name", "speaks", "base", "sleep", "600");
+  assert.is((await cp("speaks:/proc/version", "version")).stderr, "");
+  assert.is(readFileSync(at("version"), "utf8"), readFileSync("/proc/version", "utf8"));
+  assert.is((await cp("speaks:/sys/kernel/mm/transparent_hugepage/enabled", "page")).stderr, "");
+  assert.ok(statSync(at("page")).size < 4096);
+  await box.tsbox("rm", "-f", "speaks");
+});
+
 test("a volume goes to an archive and comes back", async () => {
   const fill = "cd /v; mkdir d; echo 1 > d/f; chmod 750 d; chmod 2775 .; ln -s d/f l";
   await box.tsbox("run", "--rm", "-v", "one:/v", "base", "sh", "-c", fill);

@@ -132,4 +132,33 @@ test("ps --size, --filter health and label!", async () => {
   assert.is((await tsbox("ps", "-a", "--filter", "health=none", "--format", "{{.Names}}")).stdout, "wrote\na2\n");
 });
 
+test("events tell of each exec, from its making to its end", async () => {
+  await tsbox("run", "-d", "--name", "execs", "-l", "k=v", "base", "sleep", "600");
+  await tsbox("exec", "execs", "sh", "-c", "exit 3");
+  const { stdout } = await tsbox(
+    "events",
+    "--since",
+    "10m",
+    "--until",
+    "0s",
+    "--filter",
+    "container=execs",
+    "--format",
+    "json",
+  );
+  const told = stdout
+    .split("\n")
+    .filter(Boolean)
+    .map((line) => JSON.parse(line));
+  const execs = told.filter(({ Action }) => Action.startsWith("exec_"));
+  assert.equal(
+    execs.map(({ Action }) => Action),
+    ["exec_create: sh -c exit 3", "exec_start", "exec_die"],
+  );
+  assert.is(new Set(execs.map(({ Actor }) => Actor.Attributes.execID)).size, 1);
+  assert.is(execs[2].Actor.Attributes.exitCode, "3");
+  assert.is(told.filter(({ Action }) => Action === "start").length, 1);
+  await tsbox("rm", "-f", "execs");
+});
+
 test.run();

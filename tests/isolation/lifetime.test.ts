@@ -4,6 +4,7 @@ import { readFileSync } from "node:fs";
 import { setTimeout as sleep } from "node:timers/promises";
 import { test } from "uvu";
 import * as assert from "uvu/assert";
+import { until } from "../cli/support/until.ts";
 import { need } from "../support/need.ts";
 import { workspace } from "../support/tsbox.ts";
 import { hostileFolder } from "./attack.ts";
@@ -43,6 +44,29 @@ able("SIGKILL to the foreground helper takes the container along", async () => {
   assert.ok(pid > 1);
   child.kill("SIGKILL");
   assert.ok(await gone(pid));
+});
+
+able("SIGKILL to the monitor ends a first process that has changed its ids, too", async () => {
+  const script = `exec su nobody -s /bin/sh -c "echo up; exec sleep 64"`;
+  for (const flags of [[], ["--restart", "always"]]) {
+    await box.tsbox("run", "-d", "--replace", "--name", "dropped", ...flags, "base", "sh", "-c", script);
+    await until(async () => (await box.tsbox("logs", "dropped")).stdout === "up\n");
+    const format = "{{.State.Pid}} {{.State.MonitorPid}}";
+    const found = (await box.tsbox("inspect", "--format", format, "dropped")).stdout.split(" ").map(Number);
+    const [pid = 0, monitor = 0] = found;
+    assert.ok(pid > 1 && monitor > 1);
+    process.kill(monitor, "SIGKILL");
+    assert.ok(await gone(pid));
+  }
+});
+
+able("what a killed monitor was to remove goes with the next verb that changes the store, volumes too", async () => {
+  await box.tsbox("run", "-d", "--rm", "--name", "lost", "-v", "/data", "base", "sleep", "65");
+  process.kill(Number((await box.tsbox("inspect", "--format", "{{.State.MonitorPid}}", "lost")).stdout), "SIGKILL");
+  await until(async () => (await box.tsbox("inspect", "--format", "{{.State.Status}}", "lost")).stdout === "exited\n");
+  assert.is((await box.tsbox("volume", "create", "kept")).code, 0);
+  assert.is((await box.tsbox("ps", "-aq", "--filter", "name=lost")).stdout, "");
+  assert.is((await box.tsbox("volume", "ls", "-q")).stdout, "kept\n");
 });
 
 able("a detached program that fills its output without a reader is not held up", async () => {

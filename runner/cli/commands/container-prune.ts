@@ -13,6 +13,7 @@ export default defineVerb({
     filter: list({ placeholder: "KEY=VALUE", help: `only some of them, by ${PRUNE_FILTERS.join(", ")}` }),
   },
   words: { min: 0, max: 0 },
+  sweeps: true,
   examples: [
     ["tsbox container prune -f", "all that do not run"],
     ["tsbox container prune -f --filter until=24h", "those that are older than a day"],

@@ -9,6 +9,7 @@ export default defineVerb({
   summary: "Make a container without starting it, and print its id.",
   flags: CREATE_FLAGS,
   words: { min: 0 },
+  sweeps: true,
   startsProgram: true,
   examples: [
     ["tsbox create --name web busybox httpd -f", 'made now, started by "tsbox start web"'],

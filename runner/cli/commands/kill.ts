@@ -16,6 +16,7 @@ export default defineVerb({
     ...SELECTION_FLAGS,
   },
   words: { min: 0 },
+  sweeps: true,
   examples: [
     ["tsbox kill web", "SIGKILL"],
     ["tsbox kill -s HUP web", "ask a server to read its configuration again"],

@@ -23,6 +23,7 @@ export default defineVerb({
     ...SELECTION_FLAGS,
   },
   words: { min: 0 },
+  sweeps: true,
   examples: [
     ["tsbox restart -t 1 web", "SIGTERM, SIGKILL a second later, then a start"],
     ["tsbox restart --all", "every container that there is"],

@@ -22,6 +22,7 @@ export default defineVerb({
     cidfile: SELECTION_FLAGS.cidfile,
   },
   words: { min: 0 },
+  sweeps: true,
   examples: [
     ["tsbox rm web", "remove a container that has ended"],
     ["tsbox rm -f $(tsbox ps -aq)", "remove all containers"],

@@ -22,6 +22,7 @@ export default defineVerb({
     filter: SELECTION_FLAGS.filter,
   },
   words: { min: 0 },
+  sweeps: true,
   examples: [
     ["tsbox start web db", "two containers, in the background"],
     ["tsbox start -ai shell", "a shell as it was left"],

@@ -23,6 +23,7 @@ export default defineVerb({
     ...SELECTION_FLAGS,
   },
   words: { min: 0 },
+  sweeps: true,
   examples: [
     ["tsbox stop web", "SIGTERM, and SIGKILL ten seconds later"],
     ["tsbox stop -t 0 web db", "end two containers at once"],

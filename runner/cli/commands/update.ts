@@ -34,6 +34,7 @@ export default defineVerb({
     ...refused,
   },
   words: { min: 1 },
+  sweeps: true,
   examples: [
     ["tsbox update --restart always web", "from now on it is started again when it ends"],
     ["tsbox update --restart no web db", "let them end"],

@@ -19,6 +19,7 @@ export default defineVerb({
     name: string({ placeholder: "NAME", help: "older spelling of the word", hidden: true }),
   },
   words: { min: 0, max: 1 },
+  sweeps: true,
   examples: [
     ["tsbox volume create data", "a volume named data"],
     ["tsbox volume create -o type=tmpfs -o device=tmpfs -o o=size=64m scratch", "each container gets 64 MiB in memory"],

@@ -12,6 +12,7 @@ export default defineVerb({
     all: boolean({ short: "a", help: "all volumes that no container has" }),
   },
   words: { min: 0 },
+  sweeps: true,
   examples: [
     ["tsbox volume rm data", "remove it for good"],
     ["tsbox volume rm -f data", "the same, also if there is none"],
