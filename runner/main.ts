@@ -4,7 +4,8 @@ import type { Context } from "./cli/context.ts";
 import { runCommandLine } from "./cli/entry.ts";
 import { Restated } from "./cli/verb.ts";
 
-const SIGNALS = { SIGINT: 2, SIGTERM: 15 } as const;
+/** A closed terminal is no reason to leave half a file behind either. */
+const SIGNALS = { SIGHUP: 1, SIGINT: 2, SIGTERM: 15 } as const;
 
 /** Time for a command to clean up after a signal before the process ends without it. */
 const GRACE = 3000;

@@ -11,13 +11,17 @@ export async function applyEntries(
   identity: Identity,
   root: string,
   entries: Iterable<OutgoingEntry> | AsyncIterable<OutgoingEntry>,
+  signal?: AbortSignal,
 ): Promise<void> {
+  signal?.throwIfAborted();
   const apply = applyLayer(
     storePlan(identity, [{ op: "private-mounts" }, { op: "apply", root, lowers: [] }], EVENTS_FD),
   );
   const write = async (bytes: Uint8Array) => {
     if (!apply.sink.write(bytes)) await Promise.race([once(apply.sink, "drain"), apply.done]);
   };
+  const abort = () => apply.kill();
+  signal?.addEventListener("abort", abort, { once: true });
   try {
     for await (const { record, content } of entries) {
       await write(encodeRecord(record));
@@ -27,7 +31,10 @@ export async function applyEntries(
   } catch (error) {
     apply.kill();
     await apply.done.catch(() => {});
+    signal?.throwIfAborted();
     throw error;
+  } finally {
+    signal?.removeEventListener("abort", abort);
   }
   await apply.done.catch((error: unknown) => {
     throw explained(error);

@@ -1,5 +1,6 @@
 import { mkdirSync, writeFileSync } from "node:fs";
 import { join } from "node:path";
+import { abortable } from "../base/abortable.ts";
 import { writeFileAtomic } from "../base/atomic-write.ts";
 import { TsboxError, visible } from "../base/error.ts";
 import type { Engine } from "../engine/engine.ts";
@@ -115,7 +116,10 @@ class Build {
     const engine = this.#engine;
     const options = this.#options;
     const identity = engine.identity();
-    const context = await openContext({ engine, identity, trash: this.#trash, options }, stdin);
+    const context = await openContext(
+      { engine, identity, trash: this.#trash, options },
+      abortable(stdin, options.signal),
+    );
     const file = parseDockerfile(context.dockerfile.text, context.dockerfile.name);
     const target = options.platform ?? hostPlatform();
     const plan = planStages(file, {
@@ -358,7 +362,7 @@ class Build {
       return { record, ...(bytes && { content: bytes }) };
     });
     const { applyEntries } = await import("./apply-entries.ts");
-    await applyEntries(world.identity, folder, outgoing);
+    await applyEntries(world.identity, folder, outgoing, world.options.signal);
     return { lowers: [folder], key };
   }
 

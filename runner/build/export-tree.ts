@@ -37,7 +37,7 @@ export async function exportTree(world: BuildWorld, state: StageState, output: B
     if (output.type === "local") {
       const dest = output.dest as string;
       mkdirSync(dest, { recursive: true });
-      await applyEntries(identity, dest, ownEntries(tar));
+      await applyEntries(identity, dest, ownEntries(tar), options.signal);
       return;
     }
     const stream = Readable.from(tar, { objectMode: false });

@@ -13,6 +13,12 @@ import { storeLayout } from "../store/layout.ts";
 import { Channel } from "./channel.ts";
 import { chainOn, type ParentTree } from "./parent-tree.ts";
 
+export interface MakeLayerOptions {
+  /** Seconds since 1970: no time in the layer is later. */
+  sourceDateEpoch?: number;
+  signal?: AbortSignal;
+}
+
 /**
  * Makes a layer of entries: one pass gives its tar's digest, its compressed blob and its unpacked tree. The same entries give the same bytes.
  */
@@ -21,9 +27,9 @@ export async function makeLayer(
   identity: Identity,
   parent: ParentTree,
   entries: Iterable<OutgoingEntry> | AsyncIterable<OutgoingEntry>,
-  /** Seconds since 1970: no time in the layer is later. */
-  sourceDateEpoch = Number.POSITIVE_INFINITY,
+  options: MakeLayerOptions = {},
 ): Promise<BuiltLayer> {
+  const { sourceDateEpoch = Number.POSITIVE_INFINITY, signal } = options;
   const layout = storeLayout(engine.root);
   const channel = new Channel<Buffer>(4);
   const blob = putBlobStream(layout, gzipPieces(channel));
@@ -47,6 +53,7 @@ export async function makeLayer(
   try {
     diffID = await unpackOne(engine, identity, tar(), parent.lowers, {
       ...(parent.chainID && { parent: parent.chainID }),
+      ...(signal && { signal }),
     });
   } catch (error) {
     channel.end(error);

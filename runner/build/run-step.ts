@@ -268,7 +268,7 @@ async function keepLayer(
   const parents = parent.chainID === undefined ? [] : [parent.chainID];
   const adopted = await adoptLayer(engine, { upper, lowers: parent.lowers, packed, parents, identity });
   if (!adopted && !hasLayer(layout, identity.key, chainID)) {
-    const expected = { diffID: packed.diffID, chainID, verified: true };
+    const expected = { diffID: packed.diffID, chainID, verified: true, signal: request.signal };
     await unpackOne(engine, identity, blobStream(layout, packed.digest), parent.lowers, expected);
   }
   const { diffID, digest, size, mediaType, tarSize } = packed;

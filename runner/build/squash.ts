@@ -36,7 +36,7 @@ export async function squash(world: BuildWorld, state: StageState, baseLayers: n
       }
     }
   }
-  const layer = await makeLayer(engine, identity, parent, entries(), world.options.sourceDateEpoch);
+  const layer = await makeLayer(engine, identity, parent, entries(), world.options);
   let left = base.length;
   const history = state.history.map((entry) => {
     if (entry.empty_layer) return entry;

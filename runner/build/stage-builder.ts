@@ -295,7 +295,7 @@ export class StageBuilder {
           };
         });
         const { makeLayer } = await import("./make-layer.ts");
-        return makeLayer(engine, identity, this.#state, records, options.sourceDateEpoch);
+        return makeLayer(engine, identity, this.#state, records, options);
       },
     );
   }
@@ -517,7 +517,7 @@ export class StageBuilder {
       if (!gathered) await gather();
       const layer = new CopyLayer(this.#tree(), request);
       const { makeLayer } = await import("./make-layer.ts");
-      return makeLayer(engine, identity, this.#state, layer.entries(), options.sourceDateEpoch);
+      return makeLayer(engine, identity, this.#state, layer.entries(), options);
     });
   }
 

@@ -16,7 +16,7 @@ export interface Context {
   stdout: Output;
   stderr: Output;
   stdinIsTerminal: boolean;
-  /** Aborted by SIGINT or SIGTERM while Node itself is at work. */
+  /** Aborted by SIGHUP, SIGINT or SIGTERM while Node itself is at work. */
   signal: AbortSignal;
   /** Milliseconds since 1970. */
   now(): number;

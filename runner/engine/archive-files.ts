@@ -1,6 +1,7 @@
 import { createReadStream, statSync } from "node:fs";
 import { open } from "node:fs/promises";
 import { posix } from "node:path";
+import { abortable } from "../base/abortable.ts";
 import { TsboxError } from "../base/error.ts";
 import { type LayerRecord, RecordKind } from "../layers/abi.ts";
 import { decompress, sniff } from "../layers/decompress.ts";
@@ -50,8 +51,7 @@ export async function readArchive(
   const files = new Map<string, ArchiveFile>();
   const links = new Map<string, string>();
   const awaited = new Map<Digest, ArchiveFile>();
-  for await (const entry of inputEntries(path)) {
-    signal?.throwIfAborted();
+  for await (const entry of abortable(inputEntries(path), signal)) {
     if (entry.link !== undefined) {
       links.set(entry.path, entry.link);
       continue;
@@ -62,7 +62,7 @@ export async function readArchive(
       files.set(entry.path, file);
       if (digest) awaited.set(digest, file);
     } else {
-      files.set(entry.path, await inbox.receive(entry.content, digest));
+      files.set(entry.path, await inbox.receive(abortable(entry.content, signal), digest));
       if (digest) awaited.delete(digest);
     }
   }

@@ -1,4 +1,5 @@
 import { createReadStream } from "node:fs";
+import { abortable } from "../base/abortable.ts";
 import { TsboxError } from "../base/error.ts";
 import { sniff } from "../layers/decompress.ts";
 import { OCI_CONFIG, OCI_LAYER, OCI_LAYER_GZIP, OCI_LAYER_ZSTD, OCI_MANIFEST } from "../oci/media-types.ts";
@@ -42,6 +43,7 @@ export async function importRoot(engine: Engine, options: ImportOptions): Promis
     const diffID = await unpackOne(engine, engine.identity(), blobStream(layout, blob.digest), [], {
       // it was hashed when it was received
       ...(compression === "none" && { diffID: blob.digest, verified: true }),
+      ...(options.signal && { signal: options.signal }),
     });
     const created = new Date().toISOString();
     const platform = options.platform ?? hostPlatform();
@@ -120,12 +122,5 @@ function named<T>(path: string | undefined, read: () => T): T {
       exitCode: 1,
       ...(error.hint !== undefined && { hint: error.hint }),
     });
-  }
-}
-
-async function* abortable(source: AsyncIterable<Uint8Array>, signal?: AbortSignal): AsyncGenerator<Uint8Array> {
-  for await (const chunk of source) {
-    signal?.throwIfAborted();
-    yield chunk;
   }
 }

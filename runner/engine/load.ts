@@ -1,3 +1,4 @@
+import { abortable } from "../base/abortable.ts";
 import { TsboxError, visible } from "../base/error.ts";
 import { hostPlatform, platformMatches } from "../oci/platform.ts";
 import { familiarName, formatReference, parseReference, type Reference } from "../oci/reference.ts";
@@ -22,6 +23,7 @@ import type { Engine } from "./engine.ts";
 import { collectGarbage } from "./gc.ts";
 import { checkIsImage, layerDescriptors } from "./image-layers.ts";
 import type { LayerProgress } from "./pull.ts";
+import { leadsTo } from "./stored-image.ts";
 import { unpackLayers } from "./unpack-image.ts";
 
 export interface LoadOptions {
@@ -49,7 +51,7 @@ export async function load(engine: Engine, options: LoadOptions): Promise<Loaded
   const inbox = openInbox(store);
   try {
     const archive = await readArchive(inbox, options.path, options.signal);
-    const found = await imagesOf(archive, inbox, options.platform ?? hostPlatform());
+    const found = await imagesOf(archive, inbox, options.platform ?? hostPlatform(), options.signal);
     if (!found || found.length === 0) throw notAnArchive(found !== undefined, options);
     const loaded: LoadedImage[] = [];
     for (const image of found) loaded.push(await addImage(engine, store, inbox, archive, image, options));
@@ -76,14 +78,19 @@ function notAnArchive(known: boolean, { path, platform }: LoadOptions): TsboxErr
 }
 
 /** What the archive means. Files whose digests must be known for that are received on the way. */
-async function imagesOf(archive: ArchiveFiles, inbox: Inbox, platform: Platform): Promise<ArchivedImage[] | undefined> {
+async function imagesOf(
+  archive: ArchiveFiles,
+  inbox: Inbox,
+  platform: Platform,
+  signal?: AbortSignal,
+): Promise<ArchivedImage[] | undefined> {
   for (;;) {
     try {
       return archivedImages(archive, platform);
     } catch (error) {
       if (!(error instanceof NeedsDigest)) throw error;
       const { file } = error;
-      file.digest = (await inbox.receive(awaitedChunks(file))).digest;
+      file.digest = (await inbox.receive(abortable(awaitedChunks(file), signal))).digest;
     }
   }
 }
@@ -106,14 +113,6 @@ function receiveLayers(
     awaited.delete(digest);
   }
   return coming;
-}
-
-async function* abortable(source: AsyncIterable<Uint8Array>, signal: AbortSignal): AsyncGenerator<Uint8Array> {
-  signal.throwIfAborted();
-  for await (const chunk of source) {
-    signal.throwIfAborted();
-    yield chunk;
-  }
 }
 
 /** Unpacks an image, keeps its blobs, and gives it its names. */
@@ -149,6 +148,7 @@ async function addImage(
         return coming.get(layer.digest) ?? blobFile(layout, layer.digest);
       },
       {
+        signal,
         onRead(number, bytes) {
           const layer = layers[number] as Descriptor;
           progress({ layer: layer.digest, phase: "unpacking", current: bytes, total: layer.size });
@@ -169,7 +169,8 @@ async function addImage(
     if (references.length === 0) {
       return entries.some((entry) => entry.digest === descriptor.digest) ? entries : [...entries, descriptor];
     }
-    return references.reduce((all, reference) => withName(all, formatReference(reference), descriptor), entries);
+    const isSame = leadsTo(store, manifest.config.digest);
+    return references.reduce((all, one) => withName(all, formatReference(one), descriptor, isSame), entries);
   });
   return { names: references.map(familiarName), id: manifest.config.digest };
 }

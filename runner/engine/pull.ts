@@ -24,7 +24,7 @@ import { storedInstead } from "./lock/offline.ts";
 import { lockedMeaning, pinned } from "./lock/pinned.ts";
 import { registryOptions } from "./registry-options.ts";
 import type { PullPolicy } from "./run-options.ts";
-import { checkNotBuiltin, findNamed, loadImage } from "./stored-image.ts";
+import { checkNotBuiltin, findNamed, leadsTo, loadImage } from "./stored-image.ts";
 import { unpackLayers } from "./unpack-image.ts";
 
 /** Layers that are downloaded at the same time. */
@@ -131,7 +131,9 @@ async function attempt(engine: Engine, name: string, reference: Reference, optio
       },
     };
     const full = storedName(reference);
-    await changeIndex(layout, (entries) => withName(withoutAskedName(entries, entry), full, entry));
+    await changeIndex(layout, (entries) =>
+      withName(withoutAskedName(entries, entry), full, entry, leadsTo(layout, id)),
+    );
     rememberRepository(layout, reference, parseManifest(parseJson(chosen.bytes, full), full).layers);
     return { reference: full, id, digest: servedAs };
   } catch (error) {
@@ -191,6 +193,7 @@ async function fetchImage(
       },
       {
         worker,
+        signal: options.signal,
         onRead(number, bytes) {
           const layer = layers[number] as Descriptor;
           // while it still comes, it is unpacked as fast as it comes

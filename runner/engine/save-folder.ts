@@ -34,27 +34,31 @@ async function makeFolder(path: string, fill: (staged: string) => Promise<void>)
 }
 
 /** An OCI layout: skopeo's `oci:`. */
-export async function saveLayout(images: SavedImage[], path: string): Promise<void> {
+export async function saveLayout(images: SavedImage[], path: string, signal?: AbortSignal): Promise<void> {
   await makeFolder(path, async (staged) => {
     const blobs = join(staged, "blobs", "sha256");
     mkdirSync(blobs, { recursive: true });
-    for (const blob of savedBlobs(images)) await writeFile(join(blobs, digestHex(blob.digest)), blob.open());
+    for (const blob of savedBlobs(images)) await writeFile(join(blobs, digestHex(blob.digest)), blob.open(), signal);
     writeFileSync(join(staged, "index.json"), layoutIndex(images));
     writeFileSync(join(staged, "oci-layout"), LAYOUT_FILE);
   });
 }
 
 /** One image as skopeo's `dir:` has it: the manifest, and blobs named by their digests. */
-export async function saveDirectory(image: SavedImage, path: string, options: { compress: boolean }): Promise<void> {
+export async function saveDirectory(
+  image: SavedImage,
+  path: string,
+  { compress = false, signal }: { compress?: boolean; signal?: AbortSignal },
+): Promise<void> {
   await makeFolder(path, async (staged) => {
     const place = (blob: SavedBlob) => join(staged, digestHex(blob.digest));
     const layers: SavedBlob[] = [];
     for (const layer of image.layers) {
-      layers.push(options.compress && isPlain(layer) ? await compressed(layer, staged) : layer);
+      layers.push(compress && isPlain(layer) ? await compressed(layer, staged, signal) : layer);
     }
-    const saved = options.compress ? withManifest(image, { schemaVersion: 2 } as Manifest, { layers }) : image;
+    const saved = compress ? withManifest(image, { schemaVersion: 2 } as Manifest, { layers }) : image;
     for (const blob of [saved.config, ...saved.layers]) {
-      if (!existsSync(place(blob))) await writeFile(place(blob), blob.open());
+      if (!existsSync(place(blob))) await writeFile(place(blob), blob.open(), signal);
     }
     writeFileSync(join(staged, "manifest.json"), saved.manifest.bytes);
     writeFileSync(join(staged, "version"), "Directory Transport Version: 1.1\n");
@@ -66,7 +70,7 @@ function isPlain({ mediaType }: SavedBlob): boolean {
 }
 
 /** Written at once, under the name that its digest turns out to be. */
-async function compressed(layer: SavedBlob, folder: string): Promise<SavedBlob> {
+async function compressed(layer: SavedBlob, folder: string, signal?: AbortSignal): Promise<SavedBlob> {
   const hash = createHash("sha256");
   let size = 0;
   const zipped = Readable.from(layer.open()).pipe(createGzip({ chunkSize: 1 << 20 }));
@@ -80,16 +84,17 @@ async function compressed(layer: SavedBlob, folder: string): Promise<SavedBlob> 
         yield chunk as Uint8Array;
       }
     })(),
+    signal,
   );
   const digest: Digest = `sha256:${hash.digest("hex")}`;
   renameSync(path, join(folder, digestHex(digest)));
   return { ...layer, mediaType: DOCKER_LAYER_GZIP, digest, size };
 }
 
-async function writeFile(path: string, source: AsyncIterable<Uint8Array>): Promise<void> {
+async function writeFile(path: string, source: AsyncIterable<Uint8Array>, signal?: AbortSignal): Promise<void> {
   const file = await open(path, "wx");
   try {
-    await writeChunks(file, source);
+    await writeChunks(file, source, signal);
   } finally {
     await file.close();
   }

@@ -42,9 +42,8 @@ export async function save(engine: Engine, references: string[], options: SaveOp
   const release = await leaseStore(storeLayout(engine.root));
   try {
     const images = await prepare(engine, collect(engine, references, options.platform), options);
-    if (format === "oci-dir") await saveLayout(images, path as string);
-    else if (format === "docker-dir")
-      await saveDirectory(only(images, path as string), path as string, { compress: options.compress ?? false });
+    if (format === "oci-dir") await saveLayout(images, path as string, options.signal);
+    else if (format === "docker-dir") await saveDirectory(only(images, path as string), path as string, options);
     else await saveArchive(images, options);
   } catch (error) {
     throw path === undefined ? error : unwritable(path, error);

@@ -35,6 +35,8 @@ interface Expected {
   parent?: Digest;
   /** Told now and then how many of its bytes are unpacked. */
   onRead?: (bytes: number) => void;
+  /** Ends the work, also where it waits for the helper alone. */
+  signal?: AbortSignal;
 }
 
 export interface UnpackOptions {
@@ -46,6 +48,8 @@ export interface UnpackOptions {
   isVerified?: (number: number) => boolean;
   /** One that was started early; closed here. */
   worker?: UnpackWorker;
+  /** Ends the work: nothing of the layer that is being unpacked stays. */
+  signal?: AbortSignal;
 }
 
 /** Milliseconds between two looks at how far the thread is. */
@@ -63,13 +67,14 @@ export async function unpackLayers(
   identity: Identity,
   diffIDs: Digest[],
   source: LayerSource,
-  { onLayer = () => {}, onRead, isVerified = () => false, worker = new UnpackWorker() }: UnpackOptions = {},
+  { onLayer = () => {}, onRead, isVerified = () => false, worker = new UnpackWorker(), signal }: UnpackOptions = {},
 ): Promise<string[]> {
   const layout = storeLayout(engine.root);
   await claimLayers(layout, identity.key, idMapText(identity));
   const lowers: string[] = [];
   try {
     for (const [number, chainID] of chainIDs(diffIDs).entries()) {
+      signal?.throwIfAborted();
       if (!hasLayer(layout, identity.key, chainID)) {
         const held = await lock(layout.lock(`layer-${identity.key}-${chainID.slice(7)}`));
         try {
@@ -80,6 +85,7 @@ export async function unpackLayers(
               chainID,
               verified: isVerified(number),
               ...(onRead && { onRead: (bytes: number) => onRead(number, bytes) }),
+              ...(signal && { signal }),
             };
             await unpackOne(engine, identity, source(number), lowers, expected, worker);
           }
@@ -143,7 +149,7 @@ interface Passed {
 async function passStream(plan: Plan, source: AsyncIterable<Uint8Array>, expected: Expected): Promise<Passed> {
   const apply = applyLayer(plan);
   const { sink } = apply;
-  return finish(apply, async () => {
+  return finish(apply, expected.signal, async () => {
     try {
       const unpacked = await unpackLayer({ source: counted(source, expected.onRead), sink, ...expected });
       // a sink whose reader has gone may never say that it has ended
@@ -168,7 +174,7 @@ async function passFile(plan: Plan, source: BlobFile, expected: Expected, worker
   } finally {
     closeFd(read);
   }
-  return finish(apply, async () => {
+  return finish(apply, expected.signal, async () => {
     try {
       const file = await source.open();
       try {
@@ -197,7 +203,26 @@ async function passFile(plan: Plan, source: BlobFile, expected: Expected, worker
   });
 }
 
-async function finish(apply: Applying, work: () => Promise<UnpackedLayer>): Promise<Passed> {
+async function finish(
+  apply: Applying,
+  signal: AbortSignal | undefined,
+  work: () => Promise<UnpackedLayer>,
+): Promise<Passed> {
+  // without a reader the pipe breaks, which ends whoever writes: a thread that blocks cannot be told otherwise
+  const abort = () => apply.kill();
+  signal?.addEventListener("abort", abort, { once: true });
+  try {
+    return await settled(apply, signal, work);
+  } finally {
+    signal?.removeEventListener("abort", abort);
+  }
+}
+
+async function settled(
+  apply: Applying,
+  signal: AbortSignal | undefined,
+  work: () => Promise<UnpackedLayer>,
+): Promise<Passed> {
   let unpacked: UnpackedLayer;
   try {
     unpacked = await work();
@@ -208,10 +233,12 @@ async function finish(apply: Applying, work: () => Promise<UnpackedLayer>): Prom
       () => undefined,
       (reason: unknown) => reason,
     );
+    signal?.throwIfAborted();
     const ours = error instanceof TsboxError && !(refusal instanceof MissingLink);
     throw ours ? error : explained(refusal ?? error);
   }
   const applied = await apply.done.catch((error: unknown) => {
+    signal?.throwIfAborted();
     throw explained(error);
   });
   return { unpacked, applied };

@@ -39,7 +39,7 @@ export async function archiveOrDockerfile(
   }
   const isTar = sniff(start) !== "none" || start.subarray(257, 262).toString("latin1") === "ustar";
   if (!isTar) return { folder, given: given ?? (await all(whole())) };
-  await applyEntries(world.identity, folder, contextEntries(whole()));
+  await applyEntries(world.identity, folder, contextEntries(whole()), world.options.signal);
   return { folder, given };
 }
 
