@@ -29,6 +29,17 @@ export function loadImage(layout: StoreLayout, entry: Descriptor): StoredImage {
   return { id: manifest.config.digest, entries: [entry], manifestDigest: entry.digest, manifest, config };
 }
 
+/** Whether an entry of the index leads to the image of this id. */
+export function leadsTo(layout: StoreLayout, id: Digest): (entry: Descriptor) => boolean {
+  return (entry) => {
+    try {
+      return loadImage(layout, entry).id === id;
+    } catch {
+      return false; // damaged
+    }
+  };
+}
+
 /** Every image, one a manifest, in the order of the index. A damaged one is told of and left out: the others work all the same. */
 export function storedImages(engine: Engine): StoredImage[] {
   const layout = storeLayout(engine.root);

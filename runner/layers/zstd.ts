@@ -1,3 +1,5 @@
+import { setFlagsFromString } from "node:v8";
+import { runInNewContext } from "node:vm";
 import * as zlib from "node:zlib";
 import { Decompress } from "fzstd";
 import { TsboxError } from "../base/error.ts";
@@ -104,12 +106,26 @@ export class ZstdBlocks {
   }
 }
 
+/** Bytes after which the library's used buffers are collected. */
+const SWEEP_EVERY = 8 << 20;
+
+type Collect = (options: { type: "minor" }) => void;
+
+/** V8 sees how small the objects are, not how large the buffers behind them, and lets tens of megabytes of those lie. */
+function collector(): Collect {
+  setFlagsFromString("--expose-gc");
+  return runInNewContext("gc") as Collect;
+}
+
 /** In JavaScript: for a Node without zstd of its own (before 22.15). */
 async function* unzstdInJavaScript(source: ByteSource): AsyncGenerator<Uint8Array> {
   let out: Uint8Array[] = [];
+  const collect = collector();
+  let made = 0;
   const blocks = new ZstdBlocks();
   const decompress = new Decompress((piece) => {
     if (piece.length > 0) out.push(piece);
+    made += piece.length;
   });
   const push = (piece: Uint8Array, final: boolean) => {
     try {
@@ -123,6 +139,9 @@ async function* unzstdInJavaScript(source: ByteSource): AsyncGenerator<Uint8Arra
       push(piece, false);
       yield* out;
       out = [];
+      if (made < SWEEP_EVERY) continue;
+      collect({ type: "minor" });
+      made = 0;
     }
   }
   blocks.finish();

@@ -47,13 +47,21 @@ export async function changeIndex(layout: StoreLayout, change: (entries: Descrip
   }
 }
 
-/** Gives a manifest a name, which another one may have had: that one stays as an image without name. */
-export function withName(entries: Descriptor[], name: string, entry: Descriptor): Descriptor[] {
+/**
+ * Gives a manifest a name, which another one may have had: that one stays as an image without name; but not where it `isSame`, the same image whose
+ * layers are compressed in another way.
+ */
+export function withName(
+  entries: Descriptor[],
+  name: string,
+  entry: Descriptor,
+  isSame: (other: Descriptor) => boolean = () => false,
+): Descriptor[] {
   const named = { ...entry, annotations: { ...entry.annotations, [REF_NAME]: name } };
   const rest = entries.flatMap((other) => {
     if (refName(other) !== name) return other.digest === entry.digest && refName(other) === undefined ? [] : [other];
     const kept = other.digest === entry.digest || entries.some((e) => e !== other && e.digest === other.digest);
-    return kept ? [] : [withoutName(other)];
+    return kept || isSame(other) ? [] : [withoutName(other)];
   });
   return [...rest, named];
 }

@@ -446,4 +446,16 @@ able("import takes an address", async () => {
   }
 });
 
+able("an image that is loaded again with its layers compressed in another way is one image", () =>
+  loaded(async (box, name) => {
+    const path = join(box.dir, "plain.tar");
+    ok(await box.tsbox("save", "--uncompressed", "-o", path, name));
+    ok(await box.tsbox("load", "-q", "-i", path));
+    assert.is(ok(await box.tsbox("images", "--format", "{{.Repository}}:{{.Tag}}")), name);
+    assert.is(ok(await box.tsbox("images", "-q", "--filter", "dangling=true")), "");
+    await echoes(box, name);
+    ok(await box.tsbox("system", "prune", "-f"));
+  }),
+);
+
 test.run();
