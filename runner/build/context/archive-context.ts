@@ -9,7 +9,7 @@ import { scratchFolder } from "../scratch-folder.ts";
 import type { BuildWorld } from "../stage-builder.ts";
 import { all } from "./open-context.ts";
 
-type ArchiveWorld = Pick<BuildWorld, "engine" | "identity" | "trash">;
+type ArchiveWorld = Pick<BuildWorld, "engine" | "identity" | "trash" | "options">;
 
 /** A tar is the context; any other text is a Dockerfile without one. */
 export async function archiveOrDockerfile(

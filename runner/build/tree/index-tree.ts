@@ -94,7 +94,7 @@ export async function spoolTree(
     },
   ];
   await packing(identity, ops, signal, (records) =>
-    applyEntries(identity, dest, readable(packTar(records, {}, result))),
+    applyEntries(identity, dest, readable(packTar(records, {}, result)), signal),
   );
   return dest;
 }
