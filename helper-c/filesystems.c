@@ -267,3 +267,17 @@ int op_overlay_at(struct run *run, const struct op *op)
         return fail(errno, path, "Cannot find the overlay's mount point");
     return mount_overlay(run, op, target);
 }
+
+/* A setting of the new namespaces, through the new root's own /proc. */
+int op_sysctl(struct run *run, const struct op *op)
+{
+    cleanup_free char *path = xasprintf("/proc/sys/%s", op->texts[0]);
+    cleanup_fd int found = resolve_in_root(run->root, path);
+    char name[40];
+    snprintf(name, sizeof name, "/proc/self/fd/%d", found);
+    cleanup_fd int fd = found < 0 ? -1 : open_cloexec(name, O_WRONLY, 0);
+    size_t length = strlen(op->texts[1]);
+    if (fd < 0 || write(fd, op->texts[1], length) != (ssize_t)length)
+        return fail(errno, op->texts[0], "Cannot set the kernel parameter");
+    return 0;
+}

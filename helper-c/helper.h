@@ -241,6 +241,7 @@ struct plan {
     const char *newuidmap, *newgidmap;
     struct time_offset time_offsets[2];
     size_t time_offset_count;
+    bool clocks_from_zero;
     const char *hostname, *domainname;
     enum stdio_mode stdio;
     bool stdin_open, detach, signal_proxy, die_with_parent, init;
@@ -401,6 +402,7 @@ int op_sysfs(struct run *run, const struct op *op);
 int op_mqueue(struct run *run, const struct op *op);
 int op_cgroup2(struct run *run, const struct op *op);
 int op_devpts(struct run *run, const struct op *op);
+int op_sysctl(struct run *run, const struct op *op);
 int op_mkdir(struct run *run, const struct op *op);
 int op_file(struct run *run, const struct op *op);
 int op_symlink(struct run *run, const struct op *op);
@@ -425,7 +427,8 @@ int install_filter(const struct sock_filter *filter, size_t length);
 int init_prepare(struct run *run);
 /* Become pid 1's program; `child` 0: none, only reap. */
 _Noreturn void init_exec(struct run *run, pid_t child);
-_Noreturn void init_main(char *child);
+/* `filter`: the number of a descriptor, or -1. */
+_Noreturn void init_main(char *child, char *filter);
 
 /* In the child: open a pty of the container's devpts, make it 0, 1, 2 and send its master. */
 int pty_open(struct run *run);

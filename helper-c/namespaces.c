@@ -187,6 +187,32 @@ int become_namespace_root(const struct plan *plan)
 
 /*** Clocks ***/
 
+static int set_clock(const struct time_offset *offset)
+{
+    cleanup_free char *line =
+        xasprintf("%d %lld %lld\n", offset->clock, (long long)offset->seconds, (long long)offset->nanoseconds);
+    if (write_file_at(AT_FDCWD, "/proc/self/timens_offsets", line) < 0)
+        return fail(errno, "/proc/self/timens_offsets", "Cannot set a clock of the time namespace");
+    return 0;
+}
+
+/* As if the machine had started with this process: had it started later, the time of pid 1's start, which ps shows, would lie before all time. */
+static int clocks_from_zero(void)
+{
+    const int clocks[] = {CLOCK_MONOTONIC, CLOCK_BOOTTIME};
+    int64_t ticks = (int64_t)process_start_time(0), second = 1000000000;
+    int64_t age = now_nanoseconds(CLOCK_BOOTTIME) - ticks * (second / sysconf(_SC_CLK_TCK));
+    for (size_t i = 0; i < countof(clocks); i++) {
+        int64_t offset = age - now_nanoseconds(clocks[i]), seconds = offset / second - 1; /* nanoseconds may not be negative */
+        struct time_offset set = {.clock = clocks[i], .seconds = seconds, .nanoseconds = offset - seconds * second};
+        if (set.nanoseconds >= second)
+            set = (struct time_offset){.clock = clocks[i], .seconds = seconds + 1, .nanoseconds = set.nanoseconds - second};
+        if (set_clock(&set) < 0)
+            return -1;
+    }
+    return 0;
+}
+
 /* Offsets can be written until the first process is inside; so make the namespace for children,
  * set its clocks, then enter it (time_namespaces(7)). */
 int set_time_offsets(const struct plan *plan)
@@ -194,14 +220,12 @@ int set_time_offsets(const struct plan *plan)
     if (!plan->namespaces[NS_TIME])
         return 0;
     if (unshare(CLONE_NEWTIME) < 0)
-        return fail(errno, NULL, "Cannot make a time namespace");
-    for (size_t i = 0; i < plan->time_offset_count; i++) {
-        const struct time_offset *offset = &plan->time_offsets[i];
-        cleanup_free char *line =
-            xasprintf("%d %lld %lld\n", offset->clock, (long long)offset->seconds, (long long)offset->nanoseconds);
-        if (write_file_at(AT_FDCWD, "/proc/self/timens_offsets", line) < 0)
-            return fail(errno, "/proc/self/timens_offsets", "Cannot set a clock of the time namespace");
-    }
+        return plan->clocks_from_zero ? 0 : fail(errno, NULL, "Cannot make a time namespace");
+    if (plan->clocks_from_zero && clocks_from_zero() < 0)
+        return -1;
+    for (size_t i = 0; i < plan->time_offset_count; i++)
+        if (set_clock(&plan->time_offsets[i]) < 0)
+            return -1;
     cleanup_fd int inside = open_cloexec("/proc/self/ns/time_for_children", O_RDONLY, 0);
     if (inside < 0 || setns(inside, CLONE_NEWTIME) < 0)
         return fail(errno, NULL, "Cannot enter the time namespace");
@@ -219,11 +243,14 @@ int op_loopback(struct run *run, const struct op *op)
     return 0;
 }
 
-/* Field 22 of /proc/PID/stat. The second field, the name, may hold spaces and parentheses. */
+/* Field 22 of /proc/PID/stat; of this process for 0. The second field, the name, may hold spaces and parentheses. */
 uint64_t process_start_time(pid_t pid)
 {
     char path[32], text[1024];
-    snprintf(path, sizeof path, "/proc/%d/stat", pid);
+    if (pid)
+        snprintf(path, sizeof path, "/proc/%d/stat", pid);
+    else
+        snprintf(path, sizeof path, "/proc/self/stat");
     cleanup_fd int fd = open_cloexec(path, O_RDONLY, 0);
     ssize_t length = fd < 0 ? -1 : read(fd, text, sizeof text - 1);
     if (length <= 0)

@@ -47,6 +47,7 @@ static const struct op_spec op_specs[] = {
     {"mqueue", "p", 0, op_mqueue},
     {"cgroup2", "pf", FLAGS_NEW, op_cgroup2},
     {"devpts", "pt", 0, op_devpts},
+    {"sysctl", "pt", 0, op_sysctl},
     {"mkdir", "po", 0, op_mkdir},
     {"file", "pot", 0, op_file},
     {"append", "pt", 0, op_append},
@@ -263,6 +264,12 @@ static void set_time_offset(struct plan *plan, const struct op *values)
     };
 }
 
+static void set_clocks_from_zero(struct plan *plan, const struct op *values)
+{
+    (void)values;
+    plan->clocks_from_zero = true;
+}
+
 static void set_stdio(struct plan *plan, const struct op *values)
 {
     static const char *const modes[] = {
@@ -463,6 +470,7 @@ static const struct setting_spec setting_specs[] = {
     {{"log", "p", 0, NULL}, set_log},
     {{"lock", "p", 0, NULL}, set_lock},
     {{"timeout", "n", 0, NULL}, set_timeout},
+    {{"clocks-from-zero", "", 0, NULL}, set_clocks_from_zero},
     {{"process-limit", "n", 0, NULL}, set_process_limit},
     {{"signal-proxy", "", 0, NULL}, set_signal_proxy},
     {{"die-with-parent", "", 0, NULL}, set_die_with_parent},
@@ -565,7 +573,7 @@ static void check_plan(const struct plan *plan)
         refuse("process-limit", NULL, "needs a new user namespace");
     if (!plan->namespaces[NS_UTS] && (plan->hostname || plan->domainname))
         refuse("hostname", NULL, "needs a new uts namespace");
-    if (!plan->namespaces[NS_TIME] && plan->time_offset_count)
+    if (!plan->namespaces[NS_TIME] && (plan->time_offset_count || plan->clocks_from_zero))
         refuse("time-offset", NULL, "needs a new time namespace");
     if (plan->published_count && !plan->namespaces[NS_NET])
         refuse("publish", NULL, "needs a new net namespace");

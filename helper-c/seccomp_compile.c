@@ -13,6 +13,10 @@
  *   numbers does. Its rules have no conditions on arguments: one that has answers ENOSYS, as if
  *   the kernel were older, which denies no less.
  *
+ * - 32-bit x86 programs may make sockets by socketcall, whose arguments lie in memory, where no filter
+ *   can look. A profile that allows some sockets only would allow them all there (libseccomp drops the
+ *   conditions): so SYS_SOCKET is refused. C libraries of the last ten years call socket itself.
+ *
  * Nothing else is decided here: the profile with all its defaults is the runner's.
  */
 #include "helper.h"
@@ -80,6 +84,7 @@ struct compiler {
     size_t architecture_count;
     struct extra extras[countof(newer_calls)];
     size_t extra_count;
+    bool some_sockets; /* whether a socket may be made depends on its arguments */
 };
 
 /*** Words ***/
@@ -232,6 +237,7 @@ static void read_rule(struct compiler *c)
         seen |= 1u << index;
     }
 
+    c->some_sockets |= count > 0 && strcmp(name, "socket") == 0;
     int newer = -1;
     for (size_t i = 0; i < countof(newer_calls); i++)
         if (strcmp(name, newer_calls[i].name) == 0)
@@ -267,6 +273,20 @@ static void emit(struct program *p, uint16_t code, uint8_t yes, uint8_t no, uint
     if (p->length == countof(p->code))
         die(E2BIG, NULL, "Cannot compile the seccomp profile: its prologue is too long");
     p->code[p->length++] = (struct sock_filter){.code = code, .jt = yes, .jf = no, .k = k};
+}
+
+#define I386_SOCKETCALL 102
+#define SYS_SOCKET_CALL 1
+#define SOCKETCALL_LENGTH 5
+
+/* The number is in A, before and after. */
+static void emit_socketcall(struct program *p)
+{
+    emit(p, BPF_JMP | BPF_JEQ | BPF_K, 0, SOCKETCALL_LENGTH - 1, I386_SOCKETCALL);
+    emit(p, BPF_LD | BPF_W | BPF_ABS, 0, 0, offsetof(struct seccomp_data, args));
+    emit(p, BPF_JMP | BPF_JEQ | BPF_K, 0, 1, SYS_SOCKET_CALL);
+    emit(p, BPF_RET | BPF_K, 0, 0, SECCOMP_RET_ERRNO | EPERM);
+    emit(p, BPF_LD | BPF_W | BPF_ABS, 0, 0, offsetof(struct seccomp_data, nr));
 }
 
 /* Numbers of one architecture, in A; falls through for all that the main filter has to judge. */
@@ -316,11 +336,14 @@ static void emit_prologue(struct program *p, const struct compiler *c)
         size_t own = numbers_length(c, c->largest[i]), other = x32 ? numbers_length(c, x32_largest) : 0;
         bool split = architecture == SCMP_ARCH_X86_64;
         /* load, [test for bit 30], own, jump, [x32's, jump], reload of arch is not needed after a match */
-        size_t body = 1 + own + 1 + (split ? 1 + other + 1 : 0);
+        bool sockets = architecture == SCMP_ARCH_X86 && c->some_sockets && !c->permissive;
+        size_t body = 1 + (sockets ? SOCKETCALL_LENGTH : 0) + own + 1 + (split ? 1 + other + 1 : 0);
         emit(p, BPF_JMP | BPF_JEQ | BPF_K, 0, (uint8_t)body, architecture);
         if (body > UINT8_MAX)
             die(E2BIG, NULL, "Cannot compile the seccomp profile: its prologue is too long");
         emit(p, BPF_LD | BPF_W | BPF_ABS, 0, 0, number_at);
+        if (sockets)
+            emit_socketcall(p);
         if (split)
             emit(p, BPF_JMP | BPF_JSET | BPF_K, (uint8_t)(own + 1), 0, X32_BIT);
         emit_numbers(p, c, c->largest[i], (uint32_t)offset_of(architecture));

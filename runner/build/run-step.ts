@@ -9,6 +9,7 @@ import type { Engine } from "../engine/engine.ts";
 import { explained } from "../engine/explain.ts";
 import { makeInitLayer } from "../engine/init-layer.ts";
 import { packLayer } from "../engine/pack-layer.ts";
+import { processLimit } from "../engine/process-limit.ts";
 import type { RunOptions } from "../engine/run-options.ts";
 import { seccompFilter } from "../engine/seccomp.ts";
 import { unpackOne } from "../engine/unpack-image.ts";
@@ -16,7 +17,7 @@ import { EVENTS_FD, failure, startHelper } from "../helper/client.ts";
 import { initLayerOps, storePlan } from "../plan/build.ts";
 import { capabilityMask } from "../plan/capabilities.ts";
 import type { Identity } from "../plan/idmap.ts";
-import type { UserMount } from "../plan/mounts.ts";
+import { GUARDED, type UserMount } from "../plan/mounts.ts";
 import { DEFAULT_PATH, processEnv } from "../plan/process.ts";
 import type { Op } from "../plan/types.ts";
 import { blobStream } from "../store/blob-store.ts";
@@ -141,6 +142,7 @@ async function describe(
   const user = containerUser(request.user, lowers);
   const capabilities = capabilityMask([], []);
   const seccomp = await seccompFilter(engine, capabilities);
+  const limit = processLimit(engine.host, undefined);
   const options: RunOptions = { ...PLAIN, network: request.network, hostname: HOSTNAME };
   return {
     options,
@@ -165,6 +167,8 @@ async function describe(
       ulimits: [],
     },
     mounts: request.mounts,
+    kernel: GUARDED,
+    ...(limit !== undefined && { processLimit: limit }),
   };
 }
 

@@ -2,7 +2,14 @@
 
 import { readFileSync } from "node:fs";
 import { resolve } from "node:path";
-import type { ExecOptions, MountRequest, ProcessOptions, RootSource, RunOptions } from "../engine/run-options.ts";
+import type {
+  ExecOptions,
+  KernelRequest,
+  MountRequest,
+  ProcessOptions,
+  RootSource,
+  RunOptions,
+} from "../engine/run-options.ts";
 import { type Parsed, refuseTogether } from "./argv.ts";
 import { type FlagValues, parsed as readEach } from "./flags.ts";
 import { parseEnvFile, resolveEnvironment } from "./options/environment.ts";
@@ -37,7 +44,19 @@ export function readRun(parsed: Parsed<typeof RUN_FLAGS>, around: Surroundings):
     throw new UsageError("Cannot use --replace without --name: there is nothing to replace");
   }
   const { source, command } = readSource(parsed, around.cwd);
-  const { withoutEffect, ...security } = parseSecurityOptions(flags.securityOpt, around.cwd);
+  const { withoutEffect, mask, unmask, ...security } = parseSecurityOptions(flags.securityOpt, around.cwd);
+  if (flags.privileged) {
+    security.noNewPrivileges = false;
+    security.seccomp ??= "unconfined";
+  }
+  const kernel = nonEmpty<KernelRequest>({
+    ...(flags.privileged && { privileged: true }),
+    ...(mask.length > 0 && { mask }),
+    ...(unmask.length > 0 && { unmask }),
+    ...(flags.device.length > 0 && { devices: flags.device }),
+    ...(flags.gpus && { gpus: true }),
+    ...(flags.sysctl.length > 0 && { sysctls: flags.sysctl }),
+  });
   const labels = [...flags.labelFile.flatMap((path) => labelFileLines(readTextFile(path, around.cwd))), ...flags.label];
   const options: RunOptions = {
     ...readProcess(flags, around),
@@ -52,9 +71,12 @@ export function readRun(parsed: Parsed<typeof RUN_FLAGS>, around: Surroundings):
     imageVolumes: flags.imageVolume ?? "anonymous",
     readOnly: flags.readOnly,
     init: flags.init,
-    capAdd: flags.capAdd.flat(),
+    capAdd: flags.privileged ? ["ALL"] : flags.capAdd.flat(),
     capDrop: flags.capDrop.flat(),
     ...security,
+    ...present("kernel", kernel),
+    ...present("groupAdd", flags.groupAdd.length > 0 ? flags.groupAdd : undefined),
+    ...present("addHosts", flags.addHost.length > 0 ? flags.addHost : undefined),
     ulimits: flags.ulimit,
     labels: parseLabels(labels),
     pull: flags.pull ?? "missing",

@@ -2,8 +2,10 @@
 
 import { boolean, bytes, choice, duration, type Flags, list, string, value } from "./flags.ts";
 import { LOCK_FLAGS } from "./lock-flags.ts";
+import { parseAddHost } from "./options/add-host.ts";
 import { parseCapabilities } from "./options/capability.ts";
 import { parseDetachKeys } from "./options/detach-keys.ts";
+import { parseDevice, parseGpus } from "./options/device.ts";
 import { HEALTH_FLAGS } from "./options/health.ts";
 import { parseLogDriver } from "./options/log.ts";
 import { parseNetwork } from "./options/network.ts";
@@ -150,8 +152,24 @@ export const RUN_FLAGS = {
   securityOpt: list({
     placeholder: "OPTION",
     group: ISOLATION,
-    help: "seccomp=FILE, seccomp=unconfined or no-new-privileges=false",
+    help: "seccomp=FILE, seccomp=unconfined, no-new-privileges=false, unmask=PATH, mask=PATH",
   }),
+  privileged: boolean({
+    group: ISOLATION,
+    help: "all that you may have yourself: every capability, no filter, nothing hidden, your devices",
+  }),
+  device: list(
+    { placeholder: "/dev/NODE[:TARGET]", group: ISOLATION, help: "a device of this machine that you may open" },
+    parseDevice,
+  ),
+  gpus: value(parseGpus, { placeholder: "all", group: ISOLATION, help: "the nodes of all GPUs (no driver libraries)" }),
+  sysctl: list({
+    placeholder: "NAME=VALUE",
+    group: ISOLATION,
+    help: "a kernel parameter of the container's own: net.*, kernel.shm*, kernel.msg*, kernel.sem, fs.mqueue.*",
+  }),
+  groupAdd: list({ placeholder: "GROUP", group: PROCESS, help: "one more group of the program, by id or name" }),
+  addHost: list({ placeholder: "NAME:ADDRESS", group: ISOLATION, help: "a line for /etc/hosts" }, parseAddHost),
   label: list({ short: "l", placeholder: "KEY[=VALUE]", group: LIFE, help: "label the container" }),
   labelFile: list({ placeholder: "FILE", group: LIFE, help: "read labels from a file, one a line" }),
   cidfile: string({

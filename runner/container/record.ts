@@ -39,6 +39,13 @@ export interface ContainerRecord {
   init: boolean;
   /** Of processes; absent: none. */
   processLimit?: number;
+  /** As the user asked. */
+  kernel?: {
+    privileged?: boolean;
+    devices?: { source: string; target: string }[];
+    sysctls?: string[];
+  };
+  groupAdd?: string[];
   /** Bytes of the file system in memory that holds what it writes to its root; absent: that lies on disk. */
   storageSize?: number;
   mounts: UserMount[];

@@ -1,5 +1,5 @@
 import { closeSync, fstatSync, readFileSync } from "node:fs";
-import { passwdNames, type ResolvedUser, resolveUser } from "../plan/user.ts";
+import { groupID, passwdNames, type ResolvedUser, resolveUser } from "../plan/user.ts";
 import { openInRoot } from "../sys/native.ts";
 
 /** Larger than any real passwd file; a hostile image must not make us read forever. */
@@ -11,6 +11,13 @@ const MAX_SIZE = 1 << 20;
  */
 export function containerUser(spec: string, lowers: string[]): ResolvedUser {
   return resolveUser(spec, readBelow(lowers, "etc/passwd"), readBelow(lowers, "etc/group"));
+}
+
+/** `--group-add`: more groups, by id or by the names of the container's own /etc/group. */
+export function withGroups(user: ResolvedUser, names: readonly string[] | undefined, lowers: string[]): ResolvedUser {
+  if (!names?.length) return user;
+  const text = readBelow(lowers, "etc/group");
+  return { ...user, groups: [...new Set([...user.groups, ...names.map((name) => groupID(name, text))])] };
 }
 
 /** A small file as the layers show it, topmost first; empty where there is none. */

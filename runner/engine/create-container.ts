@@ -18,13 +18,13 @@ import {
 } from "../plan/build.ts";
 import { capabilityMask } from "../plan/capabilities.ts";
 import { type Identity, rootIsCaller } from "../plan/idmap.ts";
-import type { UserMount } from "../plan/mounts.ts";
+import { GUARDED, type KernelAccess, type UserMount } from "../plan/mounts.ts";
 import { DEFAULT_PATH, processArgv, processEnv } from "../plan/process.ts";
 import type { Plan } from "../plan/types.ts";
 import { initLayerPath } from "../store/layer-store.ts";
 import { readText } from "../sys/host-facts.ts";
 import { accountFiles } from "./caller-accounts.ts";
-import { containerUser } from "./container-user.ts";
+import { containerUser, withGroups } from "./container-user.ts";
 import type { Engine } from "./engine.ts";
 import { healthcheckOf } from "./healthcheck.ts";
 import { processLimit } from "./process-limit.ts";
@@ -62,6 +62,7 @@ export interface Description {
   process: ProcessPlan;
   mounts: UserMount[];
   processLimit?: number;
+  kernel: KernelAccess;
 }
 
 /** Resolves what `run` was asked for. Nothing is made yet. */
@@ -76,6 +77,7 @@ export async function describeContainer(engine: Engine, options: RunOptions): Pr
   // with keep-id the init layer has the caller's name
   const user = containerUser(userSpec(engine, options, config.User), root.kind === "image" ? root.lowers : lowers);
   const seccomp = await seccompFilter(engine, capabilities, options.seccomp);
+  const kernel = options.kernel ? (await import("./kernel-access.ts")).kernelAccess(options.kernel, options) : GUARDED;
   const limit = processLimit(engine.host, options.pidsLimit);
   return {
     options,
@@ -90,7 +92,7 @@ export async function describeContainer(engine: Engine, options: RunOptions): Pr
         options.env,
       ),
       cwd: absolute(options.workdir ?? config.WorkingDir ?? "", resolved.cwd),
-      user,
+      user: withGroups(user, options.groupAdd, root.kind === "image" ? root.lowers : lowers),
       capabilities,
       noNewPrivileges: options.noNewPrivileges,
       ...(seccomp !== undefined && { seccomp }),
@@ -98,6 +100,7 @@ export async function describeContainer(engine: Engine, options: RunOptions): Pr
     },
     mounts: await resolveMounts(engine, options, { resolved, identity, user }),
     ...(limit !== undefined && { processLimit: limit }),
+    kernel,
   };
 }
 
@@ -125,6 +128,7 @@ export function planOf(
       init: options.init,
       ...(description.processLimit !== undefined && { processLimit: description.processLimit }),
       ...(options.storageSize !== undefined && { storageSize: options.storageSize }),
+      kernel: description.kernel,
       makeCwd: root.kind === "image",
       ...process,
       env,
@@ -209,6 +213,8 @@ export async function createContainer(
     init: options.init,
     ...(description.processLimit !== undefined && { processLimit: description.processLimit }),
     ...(options.storageSize !== undefined && { storageSize: options.storageSize }),
+    ...(options.kernel && { kernel: options.kernel }),
+    ...(options.groupAdd && { groupAdd: options.groupAdd }),
     mounts,
     stopSignal,
     stopTimeout,
@@ -326,7 +332,8 @@ export function makeShared(engine: Engine, dir: string, description: Description
   const host = options.network === "host" || root.kind === "host";
   writeFileSync(join(dir, "hostname"), `${hostname}\n`);
   // the name must lead to an address that is there: programs look their own up
-  writeFileSync(join(dir, "hosts"), (host && readText("/etc/hosts")) || `${LOCAL_HOSTS}127.0.1.1\t${hostname}\n`);
+  const hosts = (host && readText("/etc/hosts")) || `${LOCAL_HOSTS}127.0.1.1\t${hostname}\n`;
+  writeFileSync(join(dir, "hosts"), hosts + (options.addHosts ?? []).map((line) => `${line}\n`).join(""));
   writeFileSync(join(dir, "resolv.conf"), options.network === "host" ? readText("/etc/resolv.conf") : "");
   for (const name of ["hostname", "hosts", "resolv.conf"]) chmodSync(join(dir, name), 0o644);
   if (root.kind !== "image" || !hasAccountFiles(identity)) return;

@@ -11,7 +11,7 @@ import { processEnv } from "../plan/process.ts";
 import type { Plan } from "../plan/types.ts";
 import { initLayerPath } from "../store/layer-store.ts";
 import { containerState, tell } from "./container-state.ts";
-import { containerUser } from "./container-user.ts";
+import { containerUser, withGroups } from "./container-user.ts";
 import type { Engine } from "./engine.ts";
 import { explainCommand } from "./explain-command.ts";
 import { attachedFace, becomeHelper, DEFAULT_DETACH_KEYS } from "./run.ts";
@@ -55,7 +55,8 @@ export function prepareExec(
       exitCode: 1,
     });
   }
-  const user = containerUser(options.user ?? record.user, withInit(record));
+  const lowers = withInit(record);
+  const user = withGroups(containerUser(options.user ?? record.user, lowers), record.groupAdd, lowers);
   const base = record.env.filter((variable) => !options.unsetEnv.includes(variable.split("=", 1)[0] ?? ""));
   const plan = execPlan(
     {

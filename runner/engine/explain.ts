@@ -251,6 +251,20 @@ const RULES: readonly Rule[] = [
     hint: '"tsbox ps -a" tells how it ended',
   },
   {
+    code: "SYSCTL",
+    op: /^sysctl$/,
+    errno: ["ENOENT"],
+    action: (event) => `Cannot set sysctl ${quoted(event)}`,
+    reason: "the kernel has no such parameter here",
+    hint: "its name is that of a file below /proc/sys",
+  },
+  {
+    code: "SYSCTL",
+    op: /^sysctl$/,
+    action: (event) => `Cannot set sysctl ${quoted(event)}`,
+    hint: "the value is none for it, or this kernel does not leave it to a user namespace (kernel.* and fs.mqueue.* need Linux 6.2)",
+  },
+  {
     code: "TOO_MANY_PROCESSES",
     errno: ["EAGAIN"],
     message: /process in the container|Cannot make the namespaces|process beside pid 1/,

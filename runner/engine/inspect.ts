@@ -67,6 +67,19 @@ function describe(engine: Engine, record: ContainerRecord): object {
       AutoRemove: record.autoRemove,
       ReadonlyRootfs: record.readOnly,
       Init: record.init,
+      Privileged: record.kernel?.privileged ?? false,
+      Devices: (record.kernel?.devices ?? []).map(({ source, target }) => ({
+        PathOnHost: source,
+        PathInContainer: target,
+        CgroupPermissions: "rwm",
+      })),
+      Sysctls: Object.fromEntries(
+        (record.kernel?.sysctls ?? []).map((text) => [
+          text.slice(0, text.indexOf("=")),
+          text.slice(text.indexOf("=") + 1),
+        ]),
+      ),
+      GroupAdd: record.groupAdd ?? [],
       PidsLimit: record.processLimit ?? 0,
       CapAdd: null,
       CapDrop: null,

@@ -140,6 +140,21 @@ export interface PublishRequest {
   containerPort: number;
 }
 
+/** What of the kernel's own files and devices is wished. */
+export interface KernelRequest {
+  /** Everything that the caller may have: all devices, nothing hidden. Capabilities and filter are options of their own. */
+  privileged?: boolean;
+  /** Of the hidden and read-only paths, those to leave as they are: paths, patterns, or `ALL`. */
+  unmask?: string[];
+  /** More paths to hide. */
+  mask?: string[];
+  devices?: { source: string; target: string }[];
+  /** All GPUs' nodes. */
+  gpus?: boolean;
+  /** `NAME=VALUE`. */
+  sysctls?: string[];
+}
+
 export interface RunOptions extends ProcessOptions {
   source: RootSource;
   /** The words after the image; empty: the image's own command. */
@@ -174,6 +189,12 @@ export interface RunOptions extends ProcessOptions {
   /** `unconfined`, or the absolute path of a profile; absent: the default profile. */
   seccomp?: "unconfined" | { profile: string };
   noNewPrivileges: boolean;
+  /** Absent: nothing but the usual. */
+  kernel?: KernelRequest;
+  /** Groups of the process beside those of the image, by id or name. */
+  groupAdd?: string[];
+  /** Lines for /etc/hosts. */
+  addHosts?: string[];
   ulimits: Ulimit[];
   /** Bytes that the container may write to its root; then they are in memory. */
   storageSize?: number;

@@ -7,7 +7,7 @@ import { parseSeccompProfile, type SeccompProfile, seccompWords } from "../plan/
 import type { Engine } from "./engine.ts";
 
 /** Raised when the default profile or its compiler changes, so that kept filters are made anew. */
-const DEFAULT_REVISION = 1;
+const REVISION = 2;
 
 /**
  * File of the filter for these capabilities. Compiled filters are kept in the store: a run finds its own by name
@@ -21,7 +21,7 @@ export async function seccompFilter(
   if (request === "unconfined") return undefined;
   const { arch, kernel } = engine.host;
   const text = request === undefined ? "" : readProfile(request.profile);
-  const profileName = request === undefined ? `default${DEFAULT_REVISION}` : await hash(text);
+  const profileName = request === undefined ? `default${REVISION}` : `${await hash(text)}-${REVISION}`;
   const path = join(engine.root, "cache", `seccomp-${profileName}-${capabilities.toString(16)}-${arch}-${kernel}.bpf`);
   if (existsSync(path)) return path;
   const profile =

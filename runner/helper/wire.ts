@@ -25,6 +25,7 @@ export function planWords(plan: Plan): string[] {
   for (const range of plan.gidMap) put("gid-map", ...rangeWords(range));
   if (plan.mapTools) put("map-tools", plan.mapTools.uid, plan.mapTools.gid);
   for (const o of plan.timeOffsets ?? []) put("time-offset", o.clock, o.seconds, o.nanoseconds);
+  if (plan.clocksFromZero) put("clocks-from-zero");
   if (plan.hostname !== undefined) put("hostname", plan.hostname);
   if (plan.domainname !== undefined) put("domainname", plan.domainname);
   put("stdio", plan.stdio);
@@ -110,6 +111,8 @@ function opWords(op: Op): (string | number)[] {
       return [op.op, op.dest, op.flags.join(",")];
     case "devpts":
       return [op.op, op.dest, op.options];
+    case "sysctl":
+      return [op.op, op.name, op.value];
     case "mkdir":
       return [op.op, op.dest, op.mode.toString(8)];
     case "file":

@@ -1,7 +1,15 @@
 import { ALL_CAPABILITIES } from "./capabilities.ts";
 import type { HostRootEntry } from "./host-root.ts";
 import { type Identity, isMapped, rootIsCaller } from "./idmap.ts";
-import { deviceMounts, kernelMounts, protectionMounts, type UserMount, userMounts, volumeOps } from "./mounts.ts";
+import {
+  deviceMounts,
+  type KernelAccess,
+  kernelMounts,
+  protectionMounts,
+  type UserMount,
+  userMounts,
+  volumeOps,
+} from "./mounts.ts";
 import type { Op, Plan, PublishedPort, StdioMode } from "./types.ts";
 import type { ResolvedUser } from "./user.ts";
 
@@ -41,6 +49,8 @@ export interface ContainerPlanInput extends ProcessPlan {
   processLimit?: number;
   /** Make the working directory when the image lacks it, as Docker does. */
   makeCwd: boolean;
+  /** Doors of the kernel that are more open, or more closed, than they usually are. */
+  kernel: KernelAccess;
   /** Bytes: what the container writes to its root is in memory, and no more than that. */
   storageSize?: number;
 }
@@ -80,13 +90,14 @@ export const UNSEEN_TERMINAL = { rows: 24, columns: 80 };
 /** The plan of a container from scratch. */
 export function containerPlan(input: ContainerPlanInput, supervision: Supervision): Plan {
   const { dir, writable, identity } = input;
-  const namespaces: Plan["namespaces"] = ["user", "mount", "pid", "ipc", "uts", "cgroup"];
+  const namespaces: Plan["namespaces"] = ["user", "mount", "pid", "ipc", "uts", "cgroup", "time"];
   if (input.network === "none") namespaces.push("net");
   return {
     namespaces,
     uidMap: identity.uidMap,
     gidMap: identity.gidMap,
     ...(identity.mapTools && { mapTools: identity.mapTools }),
+    clocksFromZero: true,
     hostname: input.hostname,
     ...supervision,
     init: input.init,
@@ -96,12 +107,13 @@ export function containerPlan(input: ContainerPlanInput, supervision: Supervisio
       ...(input.network === "none" ? [{ op: "loopback" } as const] : []),
       ...rootOps(dir, writable, input.root, rootIsCaller(identity.uidMap), input.storageSize),
       ...volumeOps(input.mounts),
-      ...kernelMounts(input.network),
-      ...deviceMounts(input.shmSize),
+      ...kernelMounts(input.network, input.kernel.writableSys),
+      ...deviceMounts(input.shmSize, input.kernel.devices),
+      ...input.kernel.sysctls.map((setting): Op => ({ op: "sysctl", ...setting })),
       ...userMounts(input.mounts, `${writable}/mounts`),
       ...nameFiles(dir, NAME_FILES, input.mounts, dir !== writable),
       ...(hasAccountFiles(identity) ? nameFiles(dir, ACCOUNT_FILES, input.mounts, dir !== writable) : []),
-      ...protectionMounts(),
+      ...protectionMounts(input.kernel),
       ...(input.readOnly ? [{ op: "remount", dest: "/", flags: ["ro"] } satisfies Op] : []),
       { op: "pivot-root" },
       ...processOps(input, identity, input.makeCwd),

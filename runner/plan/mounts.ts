@@ -29,6 +29,26 @@ export const READ_ONLY_PATHS = [
   "/proc/sysrq-trigger",
 ];
 
+/** What of the kernel's own files and devices a container sees, and what it may change. */
+export interface KernelAccess {
+  masked: readonly string[];
+  readOnly: readonly string[];
+  writableSys: boolean;
+  /** Nodes of the host, by their paths, beside the safe ones. */
+  devices: readonly { source: string; target: string }[];
+  /** Names with slashes. */
+  sysctls: readonly { name: string; value: string }[];
+}
+
+/** The usual. */
+export const GUARDED: KernelAccess = {
+  masked: MASKED_PATHS,
+  readOnly: READ_ONLY_PATHS,
+  writableSys: false,
+  devices: [],
+  sysctls: [],
+};
+
 /** A mount the user asked for, resolved: sources exist, targets are absolute. A container's record keeps it. */
 export type UserMount = {
   /** What the user calls it. */
@@ -72,7 +92,7 @@ export function mountSource(mount: UserMount): string {
 }
 
 /** A private /dev: the safe nodes, a devpts and a shared-memory directory of its own. */
-export function deviceMounts(shmSize: number): Op[] {
+export function deviceMounts(shmSize: number, devices: KernelAccess["devices"]): Op[] {
   return [
     { op: "tmpfs", dest: "/dev", flags: ["make", "nosuid"], options: "mode=755,size=64k" },
     ...DEVICES.map(
@@ -99,6 +119,9 @@ export function deviceMounts(shmSize: number): Op[] {
     { op: "symlink", target: "/proc/self/fd/1", dest: "/dev/stdout" },
     { op: "symlink", target: "/proc/self/fd/2", dest: "/dev/stderr" },
     { op: "symlink", target: "pts/ptmx", dest: "/dev/ptmx" },
+    ...devices.map(
+      ({ source, target }): Op => ({ op: "bind", source, dest: target, flags: ["make", "nosuid", "noexec"] }),
+    ),
   ];
 }
 
@@ -106,7 +129,8 @@ export function deviceMounts(shmSize: number): Op[] {
  * /proc and /sys. A fresh sysfs shows the network namespace it is mounted in and the kernel grants it only to that namespace's owner:
  * on the host's network a read-only bind of the host's takes its place.
  */
-export function kernelMounts(network: "none" | "host"): Op[] {
+export function kernelMounts(network: "none" | "host", writableSys: boolean): Op[] {
+  const ro = writableSys ? [] : ["ro"];
   const ops: Op[] = [
     { op: "mkdir", dest: "/proc", mode: 0o755 },
     { op: "proc", dest: "/proc" },
@@ -116,19 +140,19 @@ export function kernelMounts(network: "none" | "host"): Op[] {
       op: "bind",
       source: "/sys",
       dest: "/sys",
-      flags: ["rec", "ro", "make", "nosuid", "nodev", "noexec", "rslave", "optional"],
+      flags: ["rec", ...ro, "make", "nosuid", "nodev", "noexec", "rslave", "optional"],
     });
   } else {
-    ops.push({ op: "sysfs", dest: "/sys", flags: ["make", "ro", "optional"] });
-    ops.push({ op: "cgroup2", dest: "/sys/fs/cgroup", flags: ["ro", "optional"] });
+    ops.push({ op: "sysfs", dest: "/sys", flags: ["make", ...ro, "optional"] });
+    ops.push({ op: "cgroup2", dest: "/sys/fs/cgroup", flags: [...ro, "optional"] });
   }
   return ops;
 }
 
-export function protectionMounts(): Op[] {
+export function protectionMounts({ readOnly, masked }: Pick<KernelAccess, "readOnly" | "masked">): Op[] {
   return [
-    ...READ_ONLY_PATHS.map((dest): Op => ({ op: "read-only", dest })),
-    ...MASKED_PATHS.map((dest): Op => ({ op: "mask", dest })),
+    ...readOnly.map((dest): Op => ({ op: "read-only", dest })),
+    ...masked.map((dest): Op => ({ op: "mask", dest })),
   ];
 }
 

@@ -34,6 +34,7 @@ export type Op =
   | { op: "mqueue"; dest: string }
   | { op: "cgroup2"; dest: string; flags: string[] }
   | { op: "devpts"; dest: string; options: string }
+  | { op: "sysctl"; name: string; value: string }
   | { op: "mkdir"; dest: string; mode: number }
   | { op: "file"; dest: string; mode: number; content: string }
   | { op: "append"; dest: string; content: string }
@@ -77,6 +78,8 @@ export interface Plan {
   /** Paths of newuidmap and newgidmap; absent: the maps are written directly. */
   mapTools?: { uid: string; gid: string };
   timeOffsets?: { clock: "monotonic" | "boottime"; seconds: number; nanoseconds: number }[];
+  /** Monotonic and boot time begin with the container, where the kernel can. */
+  clocksFromZero?: boolean;
   hostname?: string;
   domainname?: string;
   stdio: StdioMode;

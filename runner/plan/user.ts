@@ -39,6 +39,13 @@ export function resolveUser(spec: string, passwd: string, group: string): Resolv
   return { uid, gid, groups: [...new Set([gid, ...extra])], home: entry?.home || (uid === 0 ? "/root" : "/") };
 }
 
+/** The id of a group that is named, or given as a number, which need not exist. */
+export function groupID(name: string, group: string): number {
+  const found = parseGroup(group).find((g) => g.name === name);
+  if (!found && !/^\d+$/.test(name)) throw unknown("group", name, "/etc/group");
+  return found?.gid ?? number(name, "group");
+}
+
 function number(text: string, what: string): number {
   const value = Number(text);
   if (!(value <= 0x7fffffff)) throw new TsboxError(`Cannot use ${what} "${text}": ids go from 0 to 2147483647`);

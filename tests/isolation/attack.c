@@ -18,6 +18,8 @@
 #include <sys/prctl.h>
 #include <sys/ptrace.h>
 #include <sys/resource.h>
+#include <sys/msg.h>
+#include <sys/sem.h>
 #include <sys/shm.h>
 #include <sys/socket.h>
 #include <sys/stat.h>
@@ -125,10 +127,10 @@ static void other_doors(void)
     static const struct {
         const char *name;
         int i386;
-    } doors[] = {{"mount", 21}, {"unshare", 310}, {"keyctl", 288}, {"add_key", 286}, {"ptrace-is-open", 20}, {"setns", 346}};
+    } doors[] = {{"socketcall-socket", 102}, {"mount", 21}, {"unshare", 310}, {"keyctl", 288}, {"add_key", 286}, {"ptrace-is-open", 20}, {"setns", 346}};
     for (size_t i = 0; i < sizeof doors / sizeof *doors; i++) {
         long result = doors[i].i386;
-        __asm__ volatile("int $0x80" : "+a"(result) : "b"(doors[i].i386 == 310 ? CLONE_NEWUSER : 0), "c"(0), "d"(0), "S"(0), "D"(0) : "memory", "r8", "r9", "r10", "r11");
+        __asm__ volatile("int $0x80" : "+a"(result) : "b"(doors[i].i386 == 310 ? CLONE_NEWUSER : doors[i].i386 == 102), "c"(0), "d"(0), "S"(0), "D"(0) : "memory", "r8", "r9", "r10", "r11");
         errno = (int)-result;
         printf("int80-%s %s\n", doors[i].name, result >= 0 ? "ok" : strerrorname_np(errno));
     }
@@ -336,7 +338,56 @@ static void identities(void)
 static void ipc(const char *key)
 {
     say("shm", shmget((key_t)strtol(key, NULL, 0), 1, 0));
+    say("sem", semget((key_t)strtol(key, NULL, 0), 1, 0));
+    say("msg", msgget((key_t)strtol(key, NULL, 0), 0));
     say("mq", mq_open("/tsbox-isolation", O_RDONLY));
+}
+
+/* On the host: what a container must not see. */
+static void make_ipc(const char *key)
+{
+    key_t number = (key_t)strtol(key, NULL, 0);
+    say("shm", shmget(number, 4096, IPC_CREAT | 0666));
+    say("sem", semget(number, 1, IPC_CREAT | 0666));
+    say("msg", msgget(number, IPC_CREAT | 0666));
+    say("mq", mq_open("/tsbox-isolation", O_CREAT | O_RDWR, 0666, NULL));
+    say("key", syscall(SYS_add_key, "user", "tsbox-isolation", "secret", 6, -4 /* the user's key ring */));
+    fflush(stdout);
+    getchar();
+    shmctl(shmget(number, 0, 0), IPC_RMID, NULL);
+    semctl(semget(number, 0, 0), 0, IPC_RMID);
+    msgctl(msgget(number, 0), IPC_RMID, NULL);
+    mq_unlink("/tsbox-isolation");
+    syscall(SYS_keyctl, 21 /* invalidate */, syscall(SYS_keyctl, 10 /* search */, -4, "user", "tsbox-isolation", 0));
+}
+
+/* Without a filter. */
+static void key_ring(void)
+{
+    const int rings[] = {-1, -2, -3, -4, -5};
+    for (size_t i = 0; i < sizeof rings / sizeof *rings; i++)
+        say("search", syscall(SYS_keyctl, 10, rings[i], "user", "tsbox-isolation", 0));
+    say("request", syscall(SYS_request_key, "user", "tsbox-isolation", NULL, -3));
+}
+
+/* A program with the setuid bit, or with capabilities in its file, must gain nothing. */
+static void gains(void)
+{
+    struct __user_cap_header_struct header = {.version = _LINUX_CAPABILITY_VERSION_3};
+    struct __user_cap_data_struct data[2];
+    syscall(SYS_capget, &header, data);
+    printf("euid %d effective %x%08x\n", geteuid(), data[1].effective, data[0].effective);
+}
+
+/* Pid 1 does as this process tells it: is it under the filter? */
+static void trace_init(void)
+{
+    say("attach", ptrace(PTRACE_SEIZE, 1, 0, 0));
+    char text[4096] = "";
+    int fd = open("/proc/1/status", O_RDONLY);
+    read(fd, text, sizeof text - 1);
+    char *line = strstr(text, "\nSeccomp:");
+    printf("filter %c\n", line ? line[10] : '?');
 }
 
 int main(int argc, char **argv)
@@ -360,6 +411,10 @@ int main(int argc, char **argv)
     else if (strcmp(name, "descriptors") == 0) descriptors();
     else if (strcmp(name, "identities") == 0) identities();
     else if (strcmp(name, "ipc") == 0) ipc(word);
+    else if (strcmp(name, "make-ipc") == 0) make_ipc(word);
+    else if (strcmp(name, "keys") == 0) key_ring();
+    else if (strcmp(name, "gains") == 0) gains();
+    else if (strcmp(name, "trace-init") == 0) trace_init();
     else return 2;
     return 0;
 }

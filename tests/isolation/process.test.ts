@@ -1,4 +1,6 @@
 /** Processes, descriptors, capabilities, names and IPC. */
+import { spawn } from "node:child_process";
+import { once } from "node:events";
 import { chmodSync, writeFileSync } from "node:fs";
 import { createServer } from "node:net";
 import { join } from "node:path";
@@ -6,7 +8,7 @@ import { test } from "uvu";
 import * as assert from "uvu/assert";
 import { need } from "../support/need.ts";
 import { workspace } from "../support/tsbox.ts";
-import { attack, hostileFolder } from "./attack.ts";
+import { attack, hostileFolder, outcomes } from "./attack.ts";
 
 const able = need("user-namespace", test);
 const box = workspace();
@@ -106,6 +108,61 @@ able("a container cannot name itself anew, nor write the host's settings", async
     "hostname evil; for f in kernel/core_pattern kernel/hostname vm/swappiness; do echo x > /proc/sys/$f && echo wrote; done; :",
   );
   assert.is(stdout, "");
+});
+
+able("IPC objects and keys of the host are out of reach, also without a filter", async () => {
+  const number = String(0x5b0000 + (process.pid & 0xffff));
+  const host = spawn(join(folder, "attack"), ["make-ipc", number], { stdio: ["pipe", "pipe", "inherit"] });
+  const ended = once(host, "exit");
+  await once(host.stdout, "data");
+  for (const flags of [[], ["--cap-add", "ALL", "--security-opt", "seccomp=unconfined"]]) {
+    const { stdout } = await attack(box, folder, flags, "ipc", number);
+    assert.equal(outcomes(stdout), { shm: "ENOENT", sem: "ENOENT", msg: "ENOENT", mq: "ENOENT" });
+    const keys = await attack(box, folder, flags, "keys");
+    assert.not.match(keys.stdout, / ok$/m);
+  }
+  host.stdin.end("x");
+  await ended;
+});
+
+able("setuid files and capabilities of files give nothing", async () => {
+  await box.tsbox(
+    "run",
+    "--name",
+    "suid",
+    "-v",
+    `${folder}:/h:ro`,
+    "base",
+    "sh",
+    "-c",
+    "cp /h/attack /suid; chmod 4755 /suid",
+  );
+  await box.tsbox("commit", "suid", "suid:1");
+  const plain = await box.tsbox("run", "--rm", "-u", "1000", "suid:1", "/suid", "gains");
+  assert.is(plain.stdout, "euid 1000 effective 000000000\n");
+  const loose = ["--security-opt", "no-new-privileges=false"];
+  const gained = await box.tsbox("run", "--rm", "-u", "1000", ...loose, "suid:1", "/suid", "gains");
+  assert.match(gained.stdout, /euid 0 effective 0*a80425fb/, "never more than the bounding set");
+  const dropped = await box.tsbox(
+    "run",
+    "--rm",
+    "-u",
+    "1000",
+    "--cap-drop",
+    "ALL",
+    ...loose,
+    "suid:1",
+    "/suid",
+    "gains",
+  );
+  assert.is(dropped.stdout, "euid 0 effective 000000000\n");
+});
+
+able("pid 1 of --init is under the filter as well", async () => {
+  const { stdout } = await attack(box, folder, ["--init", "--cap-add", "SYS_PTRACE"], "trace-init");
+  assert.match(stdout, /filter 2/);
+  const status = await shell("exit 7", "--init");
+  assert.is(status.code, 7);
 });
 
 able("only safe device nodes are there", async () => {
