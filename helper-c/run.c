@@ -10,6 +10,7 @@
 #include <stdlib.h>
 #include <string.h>
 #include <sys/file.h>
+#include <sys/mman.h>
 #include <sys/prctl.h>
 #include <sys/signalfd.h>
 #include <sys/socket.h>
@@ -422,6 +423,15 @@ static void start_child(struct run *run)
 
 /*** Watch and end ***/
 
+/* The code of set-up is not needed any more: what a monitor occupies for hours is what it still runs. */
+static void forget_code(void)
+{
+    extern const char __executable_start, etext;
+    uintptr_t page = (uintptr_t)sysconf(_SC_PAGESIZE), start = (uintptr_t)&__executable_start & ~(page - 1);
+    /* read from the file again where it is needed */
+    madvise((void *)start, (uintptr_t)&etext - start, MADV_DONTNEED);
+}
+
 static void executed(struct monitor *self)
 {
     const struct plan *plan = &self->run->plan;
@@ -445,6 +455,7 @@ static void executed(struct monitor *self)
         self->status_pipe = -1;
     }
     guard_begin(self);
+    forget_code();
     self->oom_kills = oom_kills(); /* last: nobody waits for it any more */
 }
 
