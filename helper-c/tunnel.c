@@ -16,9 +16,9 @@
 #include <sys/epoll.h>
 #include <sys/socket.h>
 
-#define CHUNK (256 * 1024)
+#define CHUNK (1024 * 1024)
 /* What one flow moves before the others have their turn. */
-#define TURN (1024 * 1024)
+#define TURN (4 * CHUNK)
 #define PIPES_KEPT 8
 #define SOCKETS_KEPT 16
 
@@ -55,7 +55,8 @@ static struct {
     size_t count;
     bool finishing;
     int pipes[PIPES_KEPT][2];
-    size_t pipe_count;
+    size_t pipe_count; /* of those kept */
+    size_t pipes_open;
     struct {
         int fds[SOCKETS_KEPT];
         size_t count;
@@ -98,6 +99,7 @@ static void drop_pipe(struct flow *flow)
     } else {
         close(flow->pipe[0]);
         close(flow->pipe[1]);
+        tunnels.pipes_open--;
     }
     flow->pipe[0] = flow->pipe[1] = -1;
 }
@@ -114,8 +116,10 @@ static bool take_pipe(struct flow *flow)
         flow->pipe[0] = flow->pipe[1] = -1;
         return false;
     }
-    /* Larger pipes are fewer calls; a limit on them is no reason to fail. */
-    fcntl(flow->pipe[1], F_SETPIPE_SZ, CHUNK);
+    /* Larger pipes are fewer calls. Not all of them: the kernel counts their size for all programs of the
+     * user, and gives small ones to all when it is too much. Without leave it stays as it is. */
+    if (tunnels.pipes_open++ < PIPES_KEPT)
+        fcntl(flow->pipe[1], F_SETPIPE_SZ, CHUNK);
     return true;
 }
 

@@ -5,6 +5,7 @@
 import { type ChildProcess, execFileSync, spawn, spawnSync } from "node:child_process";
 import { existsSync, mkdirSync, readFileSync, statSync, writeFileSync } from "node:fs";
 import { join, resolve } from "node:path";
+import { benchPorts } from "./bench-ports.ts";
 
 const work = process.env.BENCH_WORK as string;
 const cache = process.env.BENCH_CACHE as string;
@@ -531,6 +532,7 @@ const groups: Record<string, () => void | Promise<void>> = {
   commit,
   diff,
   memory,
+  ports: () => benchPorts(tsbox, port + 100, Math.min(runs, 5), table),
 };
 const asked = process.argv.slice(2);
 for (const name of asked) if (!groups[name]) throw new Error(`no group "${name}": ${Object.keys(groups).join(", ")}`);
