@@ -141,6 +141,8 @@ static void read_packet(struct view *view)
         break;
     case 'o':
     case 'e':
+        if (view->options->hides[view->packet[0] == 'e'])
+            break;
         view->target = view->packet[0] == 'o' ? STDOUT_FILENO : STDERR_FILENO;
         view->start = 1;
         view->end = (size_t)count;
@@ -166,6 +168,8 @@ static void handle_signal(const struct view *view, int signal)
         char number = (char)signal;
         send_or_leave(view->socket, 's', &number, 1);
     } else if (signal == SIGTERM || signal == SIGINT || signal == SIGHUP || signal == SIGQUIT) {
+        if (view->options->leaves)
+            packet_send(view->socket, 'd', NULL, 0);
         leave(EXIT_SIGNALLED + signal);
     }
 }

@@ -83,6 +83,13 @@ static int mount_new(struct run *run, const struct op *op, const char *type, con
 
 int op_tmpfs(struct run *run, const struct op *op)
 {
+    if (op->flags & FLAG_COPY)
+        return fill_tmpfs(run, op);
+    return mount_tmpfs(run, op);
+}
+
+int mount_tmpfs(struct run *run, const struct op *op)
+{
     return mount_new(run, op, "tmpfs", op->texts[1], op->flags);
 }
 

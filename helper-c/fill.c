@@ -290,6 +290,28 @@ int op_fill(struct run *run, const struct op *op)
     return result < 0 ? fail(-result, path, "Cannot copy \"%s\" of the image into the volume", *where ? where : ".") : 0;
 }
 
+/* What lies at the place goes into the file system that is mounted over it. */
+int fill_tmpfs(struct run *run, const struct op *op)
+{
+    struct stat st;
+    cleanup_fd int source = open_source(run, op->texts[0]);
+    if (mount_tmpfs(run, op) < 0)
+        return -1;
+    if (source < 0)
+        return 0;
+    cleanup_fd int data = open_source(run, op->texts[0]);
+    if (data < 0)
+        return fail(errno, op->texts[0], "Cannot open what was mounted");
+    struct filling f = {.data = data};
+    int result = copy_tree(&f, source, data);
+    if (result == 0 && !strstr(op->texts[1], "mode="))
+        result = fstat(source, &st) < 0 ? -errno : copy_attributes(source, data, &st);
+    for (size_t i = 0; i < f.link_count; i++)
+        free(f.links[i].path);
+    free(f.links);
+    return result < 0 ? fail(-result, op->texts[0], "Cannot copy \"%s\" of the image into the tmpfs", *f.path ? f.path : ".") : 0;
+}
+
 /*** Owners ***/
 
 struct owners {

@@ -173,6 +173,7 @@ enum op_flag {
     FLAG_TREE = 1 << 17,
     FLAG_OVERWRITE = 1 << 18,
     FLAG_ROOT = 1 << 19,
+    FLAG_COPY = 1 << 20,
 };
 
 struct words {
@@ -250,7 +251,7 @@ struct plan {
     struct words on_failure;
     const char *attach;   /* where the monitor listens for clients */
     const char *attached; /* detach keys of the front process, which stays as a client; NULL: it leaves */
-    bool attached_input;
+    bool attached_input, attached_leaves, attached_hides[2];
     const char *journal, *journal_actor;
     struct health_plan health;
     uint64_t stop_signal, stop_timeout;
@@ -397,6 +398,8 @@ int op_fill(struct run *run, const struct op *op);
 int op_chown(struct run *run, const struct op *op);
 int op_append(struct run *run, const struct op *op);
 int op_tmpfs(struct run *run, const struct op *op);
+int mount_tmpfs(struct run *run, const struct op *op);
+int fill_tmpfs(struct run *run, const struct op *op);
 int op_proc(struct run *run, const struct op *op);
 int op_sysfs(struct run *run, const struct op *op);
 int op_mqueue(struct run *run, const struct op *op);
@@ -538,6 +541,8 @@ struct client_options {
     bool input, terminal, signal_proxy;
     bool guest; /* came later: asks for output */
     bool health; /* asks for a health check instead */
+    bool leaves; /* a signal that ends it lets the program go on */
+    bool hides[2]; /* standard output, standard error */
 };
 
 bool detach_keys_parse(struct client_options *options, const char *text);

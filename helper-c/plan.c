@@ -22,7 +22,7 @@ static const struct {
     {"slave", FLAG_SLAVE},       {"shared", FLAG_SHARED},   {"rprivate", FLAG_RPRIVATE},
     {"rslave", FLAG_RSLAVE},     {"rshared", FLAG_RSHARED}, {"make", FLAG_MAKE},
     {"optional", FLAG_OPTIONAL}, {"volatile", FLAG_VOLATILE}, {"userxattr", FLAG_USERXATTR},
-    {"nocopy", FLAG_NOCOPY},     {"names", FLAG_NAMES},     {"tree", FLAG_TREE},
+    {"copy", FLAG_COPY}, {"nocopy", FLAG_NOCOPY},     {"names", FLAG_NAMES},     {"tree", FLAG_TREE},
     {"overwrite", FLAG_OVERWRITE}, {"root", FLAG_ROOT},
 };
 
@@ -41,7 +41,7 @@ static const struct op_spec op_specs[] = {
     {"bind-in", "pppf", FLAGS_NEW | FLAGS_PROPAGATION | FLAG_REC, op_bind_in},
     {"fill", "pppnnf", FLAG_NOCOPY, op_fill},
     {"chown", "pnn", 0, op_chown},
-    {"tmpfs", "pft", FLAGS_NEW, op_tmpfs},
+    {"tmpfs", "pft", FLAGS_NEW | FLAG_COPY, op_tmpfs},
     {"proc", "p", 0, op_proc},
     {"sysfs", "pf", FLAGS_NEW, op_sysfs},
     {"mqueue", "p", 0, op_mqueue},
@@ -356,7 +356,13 @@ static void set_attached(struct plan *plan, const struct op *values)
     if (!detach_keys_parse(&parsed, values->texts[0]))
         refuse("attached", values->texts[0], "has keys that are none:");
     plan->attached = values->texts[0];
-    plan->attached_input = strcmp(values->texts[1], "stdin") == 0;
+    cleanup_free char *copy = xstrdup(values->texts[1]);
+    for (char *rest = copy, *flag; (flag = strsep(&rest, ","));) {
+        plan->attached_input |= strcmp(flag, "stdin") == 0;
+        plan->attached_leaves |= strcmp(flag, "leave") == 0;
+        plan->attached_hides[0] |= strcmp(flag, "no-stdout") == 0;
+        plan->attached_hides[1] |= strcmp(flag, "no-stderr") == 0;
+    }
 }
 
 static void set_health(struct plan *plan, const struct op *values)

@@ -184,6 +184,8 @@ _Noreturn static void wait_for_outcome(const struct plan *plan, int pipe, int so
         options.input = plan->stdin_open && plan->attached_input;
         options.terminal = plan->stdio == STDIO_TERMINAL;
         options.signal_proxy = plan->signal_proxy;
+        options.leaves = plan->attached_leaves;
+        memcpy(options.hides, plan->attached_hides, sizeof options.hides);
         if (options.terminal)
             detach_keys_parse(&options, plan->attached);
         client_run(socket, &options);

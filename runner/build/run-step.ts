@@ -195,6 +195,7 @@ const PLAIN: RunOptions = {
   labels: {},
   pull: "never",
   printPlan: false,
+  signalProxy: true,
 };
 
 /** An overlay needs something to lie on, also where the image is `scratch`. */

@@ -9,6 +9,7 @@ import type {
   ProcessOptions,
   RootSource,
   RunOptions,
+  Stream,
 } from "../engine/run-options.ts";
 import { type Parsed, refuseTogether } from "./argv.ts";
 import { type FlagValues, parsed as readEach } from "./flags.ts";
@@ -80,6 +81,7 @@ export function readRun(parsed: Parsed<typeof RUN_FLAGS>, around: Surroundings):
     ulimits: flags.ulimit,
     labels: parseLabels(labels),
     pull: flags.pull ?? "missing",
+    signalProxy: flags.sigProxy,
     printPlan: flags.printPlan,
     ...present("name", flags.name),
     ...present("entrypoint", flags.entrypoint),
@@ -92,6 +94,7 @@ export function readRun(parsed: Parsed<typeof RUN_FLAGS>, around: Surroundings):
     ...present("connection", nonEmpty(readConnection(parsed, around.cwd))),
     ...present("health", readHealth(flags)),
     ...present("log", readLog(flags.logDriver, flags.logOpt)),
+    ...present("attach", readAttach(parsed)),
     ...present("restart", flags.restart || undefined),
     // podman: no time is no limit.
     ...present("timeout", flags.timeout || undefined),
@@ -119,6 +122,14 @@ function present<K extends string, T>(key: K, value: T | undefined): { [P in K]?
 
 function nonEmpty<T extends object>(value: T): T | undefined {
   return Object.keys(value).length === 0 ? undefined : value;
+}
+
+/** docker: with a terminal there is one stream for both outputs. */
+function readAttach(parsed: Parsed<typeof RUN_FLAGS>): Stream[] | undefined {
+  const { flags } = parsed;
+  if (flags.attach.length === 0) return undefined;
+  if (flags.detach) refuseTogether(parsed, "attach", "detach");
+  return flags.attach.flat();
 }
 
 function readSource(

@@ -16,6 +16,7 @@ import { parseRestart } from "./options/restart.ts";
 import { parseSignal } from "./options/signal.ts";
 import { parseStopTimeout } from "./options/stop-timeout.ts";
 import { parseStorageOption } from "./options/storage-option.ts";
+import { parseStreams } from "./options/streams.ts";
 import { parseTmpfs } from "./options/tmpfs.ts";
 import { parseUlimit } from "./options/ulimit.ts";
 import { parseUserns } from "./options/userns.ts";
@@ -59,6 +60,14 @@ export const PROCESS_FLAGS = {
 
 export const RUN_FLAGS = {
   ...PROCESS_FLAGS,
+  attach: list(
+    { short: "a", placeholder: "STREAM", help: "show only these of stdin, stdout and stderr, or none (default all)" },
+    parseStreams,
+  ),
+  sigProxy: boolean({
+    default: true,
+    help: "pass signals on to the program (default true); with false one that ends tsbox lets it go on",
+  }),
   rm: boolean({ help: "remove the container when it has ended" }),
   name: value(parseName, { placeholder: "NAME", help: "name of the container (default: one is made up)" }),
   replace: boolean({ help: "remove a container of the same --name first" }),

@@ -66,6 +66,14 @@ export const VERBS: Record<string, VerbEntry> = {
   "volume import": { summary: "fill a volume from an archive", load: () => import("./commands/volume-import.ts") },
   "volume rm": { summary: "remove volumes", load: () => import("./commands/volume-rm.ts") },
   "volume prune": { summary: "remove volumes that nobody uses", load: () => import("./commands/volume-prune.ts") },
+  "network ls": {
+    summary: "list the networks that a container can be given",
+    load: () => import("./commands/network-ls.ts"),
+  },
+  "network inspect": {
+    summary: "show who runs in a network",
+    load: () => import("./commands/network-inspect.ts"),
+  },
   unshare: {
     summary: "run a program where your subordinate ids are root's",
     load: () => import("./commands/unshare.ts"),
@@ -95,6 +103,7 @@ const HIDDEN: Record<string, VerbEntry> = {
   "image exists": { summary: "", load: () => import("./commands/image-exists.ts") },
   "container prune": { summary: "", load: () => import("./commands/container-prune.ts") },
   "healthcheck run": { summary: "check a container's health now", load: () => import("./commands/healthcheck-run.ts") },
+  "network exists": { summary: "", load: () => import("./commands/network-exists.ts") },
   "container exists": { summary: "", load: () => import("./commands/container-exists.ts") },
 };
 
@@ -113,6 +122,7 @@ export const SECTIONS: readonly (readonly [string, readonly string[]])[] = [
   ],
   ["Registries", ["search", "login", "logout"]],
   ["Volumes", under("volume", "create", "ls", "inspect", "exists", "export", "import", "rm", "prune")],
+  ["Networks", under("network", "ls", "inspect")],
   ["This machine", ["unshare", "doctor", "info", ...under("system", "df", "prune", "check", "reset"), "version"]],
 ];
 
@@ -137,6 +147,7 @@ const GROUPS: Record<string, Record<string, readonly string[]>> = {
   },
   system: { ...same("info", "events"), ...group("system", "df", "prune", "check", "reset") },
   builder: { ...same("build"), ...group("builder", "prune") },
+  network: { ...group("network", "ls", "inspect", "exists"), list: ["network ls"] },
   volume: {
     ...group("volume", "create", "ls", "inspect", "exists", "export", "import", "rm", "prune"),
     list: ["volume ls"],

@@ -77,6 +77,7 @@ function tmpfs(request: TmpfsMount): UserMount {
       ...TMPFS_FLAGS.filter((flag) => !request.flags.includes(flag.slice(2) as MountFlag)),
     ],
     options: request.options.join(","),
+    ...(request.copy && { copy: true }),
   };
 }
 

@@ -43,6 +43,8 @@ export interface TmpfsMount {
   /** tmpfs's own options as the kernel takes them: `size=64m`, `mode=1777`, `nr_inodes=…`. */
   options: string[];
   flags: MountFlag[];
+  /** It begins with what the image has there; otherwise empty. */
+  copy?: boolean;
 }
 
 export interface VolumeMount {
@@ -155,6 +157,8 @@ export interface KernelRequest {
   sysctls?: string[];
 }
 
+export type Stream = "stdin" | "stdout" | "stderr";
+
 export interface RunOptions extends ProcessOptions {
   source: RootSource;
   /** The words after the image; empty: the image's own command. */
@@ -214,6 +218,10 @@ export interface RunOptions extends ProcessOptions {
   timeout?: number;
   /** Absolute path of a file to write the container's id to; must not exist. */
   cidfile?: string;
+  /** What of its streams we are attached to; absent: all of them. */
+  attach?: Stream[];
+  /** Pass on the signals that we get; otherwise one that ends us lets the program go on. */
+  signalProxy: boolean;
   /** Show the plan instead of carrying it out. */
   printPlan: boolean;
   /** Signal that `stop` sends: `SIGTERM`… */

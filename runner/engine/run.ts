@@ -1,5 +1,6 @@
 import { helperPath } from "../helper/locate.ts";
 import { type Face, faceWords } from "../helper/wire.ts";
+import type { AttachedFlag } from "../plan/types.ts";
 import { replaceProcess } from "../sys/native.ts";
 import { createContainer } from "./create-container.ts";
 import type { Engine } from "./engine.ts";
@@ -33,17 +34,23 @@ export function stdioMode(options: RunOptions): "terminal" | "relay" | "inherit"
 function runFace(options: RunOptions, id: string): Face {
   if (options.detach) return { detach: true, announce: id };
   const restarts = options.restart !== undefined || options.health?.onFailure === "restart";
-  if (!options.tty && !restarts) return { signalProxy: true };
-  return attachedFace({
+  const shown = options.attach;
+  if (!options.tty && !restarts && shown === undefined && options.signalProxy) return { signalProxy: true };
+  const face = attachedFace({
     tty: options.tty,
     keys: options.detachKeys ?? DEFAULT_DETACH_KEYS,
-    stdin: options.interactive,
+    stdin: options.interactive && (shown?.includes("stdin") ?? true),
   });
+  const flags: AttachedFlag[] = [...(face.attached?.flags ?? [])];
+  if (shown?.includes("stdout") === false) flags.push("no-stdout");
+  if (shown?.includes("stderr") === false) flags.push("no-stderr");
+  if (!options.signalProxy) flags.push("leave");
+  return { ...face, attached: { keys: [], ...face.attached, flags }, signalProxy: !options.tty && options.signalProxy };
 }
 
 export function attachedFace(options: { tty: boolean; keys: readonly number[]; stdin: boolean }): Face {
   const { tty, keys, stdin } = options;
-  return { detach: true, attached: { keys, stdin }, signalProxy: !tty };
+  return { detach: true, attached: { keys, flags: stdin ? ["stdin"] : [] }, signalProxy: !tty };
 }
 
 /** Replaces this process by the helper at work on a plan; after `once`, which has the helper remove the plan's file when it is read, settings may follow. */

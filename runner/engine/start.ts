@@ -33,10 +33,12 @@ export async function startAttached(
   }
   await makeReady(engine, record, state);
   const face = attachedFace({ tty: record.tty, stdin: options.stdin, keys: options.keys ?? DEFAULT_DETACH_KEYS });
-  becomeHelper(
-    planPath(engine, record),
-    ...faceWords({ ...face, signalProxy: !record.tty && options.signalProxy, onFailure: explainCommand() }),
-  );
+  const flags = [...(face.attached?.flags ?? []), ...(options.signalProxy ? [] : ["leave" as const])];
+  const passing = {
+    attached: { keys: [], ...face.attached, flags },
+    signalProxy: !record.tty && options.signalProxy,
+  };
+  becomeHelper(planPath(engine, record), ...faceWords({ ...face, ...passing, onFailure: explainCommand() }));
 }
 
 /** Stops a container as `stop` does, and starts it in the background. */

@@ -69,7 +69,7 @@ export function faceWords(face: Face): string[] {
   };
   if (face.detach) put("detach");
   if (face.announce !== undefined) put("announce", face.announce);
-  if (face.attached) put("attached", face.attached.keys.join(","), face.attached.stdin ? "stdin" : "");
+  if (face.attached) put("attached", face.attached.keys.join(","), face.attached.flags.join(","));
   if (face.onFailure) put("on-failure", ...list(face.onFailure));
   if (face.signalProxy) put("signal-proxy");
   if (face.dieWithParent) put("die-with-parent");

@@ -64,7 +64,7 @@ export interface Supervision {
   detach: boolean;
   announce?: string;
   onFailure?: string[];
-  attached?: { keys: readonly number[]; stdin: boolean };
+  attached?: NonNullable<Plan["attached"]>;
   attach?: string;
   release?: { folder: string; target: string };
   restart?: { policy: string; stop: string };

@@ -74,7 +74,7 @@ export type UserMount = {
       /** Whom everything in it is given to. */
       owner?: { uid: number; gid: number };
     }
-  | { type: "tmpfs"; options: string }
+  | { type: "tmpfs"; options: string; copy?: boolean }
   | {
       /** What is written goes to a layer above the lowers that is the container's alone. */
       type: "overlay";
@@ -197,7 +197,12 @@ function mountOps(mount: UserMount, place: string): Op[] {
   const flags = ["make", ...mount.flags];
   switch (mount.type) {
     case "tmpfs":
-      return [{ op: "tmpfs", dest, flags, options: mount.options }];
+      if (!mount.copy) return [{ op: "tmpfs", dest, flags, options: mount.options }];
+      // what is copied has to be written first
+      return [
+        { op: "tmpfs", dest, flags: [...flags.filter((flag) => flag !== "ro"), "copy"], options: mount.options },
+        ...(flags.includes("ro") ? [{ op: "remount", dest, flags: mount.flags } satisfies Op] : []),
+      ];
     case "bind":
       return mount.subpath === undefined
         ? [{ op: "bind", source: mount.source, dest, flags }]

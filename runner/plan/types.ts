@@ -15,6 +15,9 @@ export interface PublishedPort {
   inside: number;
 }
 
+/** How the front process of an attached run behaves: what it passes on and shows, and whether a signal that ends it spares the program. */
+export type AttachedFlag = "stdin" | "no-stdout" | "no-stderr" | "leave";
+
 export type StdioMode = "inherit" | "relay" | "terminal" | "null";
 
 /** One step of set-up: its name and operands exactly as they cross to C. */
@@ -91,7 +94,7 @@ export interface Plan {
   /** Socket of the monitor for clients that come later. */
   attach?: string;
   /** With `detach`: the front process stays, as the program's owner. */
-  attached?: { keys: readonly number[]; stdin: boolean };
+  attached?: { keys: readonly number[]; flags: readonly AttachedFlag[] };
   /** At the end: links of a folder that lead to this. */
   release?: { folder: string; target: string };
   /** Files that hold the policy, and that tell of a stop on purpose. */

@@ -176,6 +176,7 @@ function runOptions(options: SandboxOptions): RunOptions {
     labels: {},
     pull: options.pull ?? "missing",
     printPlan: false,
+    signalProxy: true,
     ...(options.workdir !== undefined && { workdir: options.workdir }),
     ...(options.user !== undefined && { user: options.user }),
     ...(options.hostname !== undefined && { hostname: options.hostname }),

@@ -179,4 +179,38 @@ test("a container whose set-up fails with --rm leaves nothing", async () => {
   assert.equal(readdirSync(join(store(), "names")), []);
 });
 
+test("run --attach shows only the streams that are named, and keeps the status", async () => {
+  const script = "echo out; echo err >&2; exit 3";
+  const shown = (...streams: string[]) =>
+    tsbox("run", "--rm", ...streams.map((stream) => `--attach=${stream}`), "base", "sh", "-c", script);
+  assert.equal(await shown("stdout"), { code: 3, stdout: "out\n", stderr: "" });
+  assert.equal(await shown("stderr"), { code: 3, stdout: "", stderr: "err\n" });
+  assert.equal(await shown("none"), { code: 3, stdout: "", stderr: "" });
+  const both = await box.run(["run", "--rm", "-i", "-a", "stdin", "-a", "stdout", "base", "cat"], { input: "hey" });
+  assert.equal(both, { code: 0, stdout: "hey", stderr: "" });
+  assert.match((await tsbox("run", "-a", "nowhere", "base", "true")).stderr, /unknown stream "nowhere"/);
+  assert.match((await tsbox("run", "-d", "-a", "stdout", "base", "true")).stderr, /--attach together with --detach/);
+});
+
+test("run --sig-proxy=false: a signal ends tsbox, and the program goes on", async () => {
+  const child = box.start(["run", "--sig-proxy=false", "--name", "spared", "base", "sh", "-c", "echo up; sleep 600"]);
+  await until(async () => (await tsbox("logs", "spared")).stdout === "up\n");
+  const ended = new Promise((resolve) => child.on("close", resolve));
+  child.kill("SIGTERM");
+  assert.is(await ended, 143);
+  assert.is(await field("spared", "{{.State.Status}}"), "running");
+  await tsbox("rm", "-f", "spared");
+});
+
+test("network ls and inspect show what there is: none and host", async () => {
+  await tsbox("run", "-d", "--name", "alone", "base", "sleep", "600");
+  assert.is((await tsbox("network", "ls", "--format", "{{.Name}} {{.Driver}}")).stdout, "host host\nnone null\n");
+  assert.match((await tsbox("network", "inspect", "none")).stdout, /"Name": "alone"/);
+  assert.not.match((await tsbox("network", "inspect", "host")).stdout, /"Name": "alone"/);
+  assert.is((await tsbox("network", "exists", "none")).code, 0);
+  assert.is((await tsbox("network", "exists", "mine")).code, 1);
+  assert.match((await tsbox("network", "inspect", "mine")).stderr, /Cannot find network "mine"/);
+  await tsbox("rm", "-f", "alone");
+});
+
 test.run();

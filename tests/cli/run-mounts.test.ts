@@ -210,4 +210,13 @@ test("kernel state is masked or read-only", async () => {
   assert.is.not(code, 0);
 });
 
+test("a tmpfs with tmpcopyup begins with what the image has there", async () => {
+  const say = "ls /etc/passwd; touch /etc/new 2>/dev/null && echo written";
+  const run = async (flag: string) => (await box.tsbox("run", "--rm", flag, "base", "sh", "-c", say)).stdout;
+  assert.is(await run("--tmpfs=/etc:tmpcopyup"), "/etc/passwd\nwritten\n");
+  assert.is(await run("--tmpfs=/etc:tmpcopyup,ro"), "/etc/passwd\n");
+  assert.is(await run("--mount=type=tmpfs,target=/etc,tmpcopyup"), "/etc/passwd\nwritten\n");
+  assert.is(await run("--tmpfs=/etc"), "written\n");
+});
+
 test.run();

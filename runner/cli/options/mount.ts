@@ -198,6 +198,5 @@ function tmpfs(fields: Fields, target: string, readOnly: boolean): MountRequest 
     if (!/^[0-7]{1,5}$/.test(mode)) throw new UsageError(`"tmpfs-mode" is octal, got "${mode}"`);
     options.push(`mode=${mode}`);
   }
-  if (isOn(fields, "tmpcopyup")) throw new UsageError('"tmpcopyup" is not offered: a tmpfs begins empty');
-  return { type: "tmpfs", target, readOnly, options, flags: [] };
+  return { type: "tmpfs", target, readOnly, options, flags: [], ...(isOn(fields, "tmpcopyup") && { copy: true }) };
 }

@@ -18,10 +18,11 @@ export function parseTmpfs(text: string): TmpfsMount {
     const [key = "", value] = option.split("=", 2);
     if (option === "ro" || option === "rw") mount.readOnly = option === "ro";
     else if (isMountFlag(option)) mount.flags.push(option);
+    else if (option === "tmpcopyup") mount.copy = true;
     else if (WITHOUT_EFFECT.has(option)) continue;
     else if (WITH_VALUE.has(key) && value) mount.options.push(option);
     else {
-      const known = `ro, rw, noexec, nosuid, nodev, ${[...WITH_VALUE].map((name) => `${name}=…`).join(", ")}`;
+      const known = `ro, rw, noexec, nosuid, nodev, tmpcopyup, ${[...WITH_VALUE].map((name) => `${name}=…`).join(", ")}`;
       throw new UsageError(`unknown option "${option}", expected ${known}`);
     }
   }
