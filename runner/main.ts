@@ -55,7 +55,10 @@ for (const kind of ["uncaughtException", "unhandledRejection"]) {
   process.on(kind, (error: unknown) => void report(error).then((code) => process.exit(code)));
 }
 void status().then(async (code) => {
-  for (const stream of used) await written(stream);
+  for (const stream of used) {
+    await written(stream);
+    if (stream.errored) await lost(stream, stream.errored);
+  }
   process.exit(code);
 });
 
@@ -77,11 +80,17 @@ function written(stream: NodeJS.WriteStream): Promise<void> | undefined {
   return new Promise((resolve) => stream.write("", () => resolve()));
 }
 
-/** The reader went away, as in "tsbox ps | head -1": nobody is left to be told. */
 function watched(stream: NodeJS.WriteStream): NodeJS.WriteStream {
   if (used.has(stream)) return stream;
   used.add(stream);
-  return stream.on("error", (error: NodeJS.ErrnoException) => process.exit(error.code === "EPIPE" ? 141 : 125));
+  return stream.on("error", (error) => void lost(stream, error));
+}
+
+/** The reader went away, as in "tsbox ps | head -1": nobody is left to be told. On a full disk a script must not take half of a result for all. */
+async function lost(stream: NodeJS.WriteStream, error: NodeJS.ErrnoException): Promise<never> {
+  if (error.code === "EPIPE") process.exit(141);
+  if (stream !== process.stderr) await report(error);
+  process.exit(125);
 }
 
 async function report(error: unknown): Promise<number> {

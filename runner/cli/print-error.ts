@@ -1,9 +1,10 @@
 /** What a person sees of a failure: what, why, what to do; where in the code only with `--debug`. */
 
+import { diskFault } from "../base/disk-fault.ts";
 import { TsboxError, visible } from "../base/error.ts";
 
 export function errorText(error: unknown, debug: boolean): string {
-  const chain = causes(error);
+  const chain = causes(inWords(error));
   const lines: string[] = [];
   let said = "";
   for (const one of chain) {
@@ -22,6 +23,15 @@ export function errorText(error: unknown, debug: boolean): string {
   if (debug)
     lines.push(...chain.map((one) => visibleLines((one instanceof Error ? one.stack : undefined) ?? String(one))));
   return `${lines.join("\n")}\n`;
+}
+
+/** What the disk refused, wherever that was. */
+function inWords(error: unknown): unknown {
+  const fault = error instanceof TsboxError ? undefined : diskFault(error);
+  if (!fault) return error;
+  const { path, code } = error as NodeJS.ErrnoException;
+  const object = path === undefined ? "to the disk" : `"${visible(path)}"`;
+  return new TsboxError(`Cannot write ${object}: ${fault.state}`, { code: code ?? "", cause: error, hint: fault.hint });
 }
 
 export function statusOf(error: unknown): number {

@@ -1,4 +1,4 @@
-import { createReadStream, statSync } from "node:fs";
+import { createReadStream, existsSync, statSync } from "node:fs";
 import { open } from "node:fs/promises";
 import { posix } from "node:path";
 import { abortable } from "../base/abortable.ts";
@@ -102,8 +102,11 @@ async function* inputEntries(path: string | undefined): AsyncGenerator<InputEntr
   } catch (cause) {
     throw unreadable(path, cause);
   }
-  if (directory) yield* directoryEntries(path);
-  else if (!(await isPlainFile(path))) yield* archiveEntries(fileChunks(path));
+  if (directory) {
+    // any other folder may be a whole disk
+    if (["index.json", "manifest.json"].some((name) => existsSync(posix.join(path, name))))
+      yield* directoryEntries(path);
+  } else if (!(await isPlainFile(path))) yield* archiveEntries(fileChunks(path));
   else {
     try {
       yield* scannedEntries(path);

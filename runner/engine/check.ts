@@ -25,6 +25,7 @@ import type { LayerMeta } from "../store/layer-store.ts";
 import { type StoreLayout, storeLayout } from "../store/layout.ts";
 import { leaseStore } from "../store/lease.ts";
 import type { Engine } from "./engine.ts";
+import { remakeIndex } from "./remake-index.ts";
 import { removeTrees } from "./remove-trees.ts";
 import { fetchAgain, type RepairOptions, remakeLayer, remakeLowers } from "./repair.ts";
 import { findOrphans } from "./sweep.ts";
@@ -143,7 +144,7 @@ class Checker {
     try {
       entries = readIndex(this.layout);
     } catch (error) {
-      this.#problem("index.json", (error as Error).message);
+      this.#problem("index.json", (error as Error).message, () => remakeIndex(this.layout));
       return;
     }
     this.result.images = new Set(entries.map(({ digest }) => digest)).size;

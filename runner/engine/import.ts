@@ -39,12 +39,13 @@ export async function importRoot(engine: Engine, options: ImportOptions): Promis
   const { layout } = inbox;
   try {
     const blob = await inbox.receive(abortable(openInput(options), options.signal));
-    const compression = named(options.path, () => sniff(blob.head));
-    const diffID = await unpackOne(engine, engine.identity(), blobStream(layout, blob.digest), [], {
+    const compression = await named(options.path, async () => sniff(blob.head));
+    const unpacked = unpackOne(engine, engine.identity(), blobStream(layout, blob.digest), [], {
       // it was hashed when it was received
       ...(compression === "none" && { diffID: blob.digest, verified: true }),
       ...(options.signal && { signal: options.signal }),
     });
+    const diffID = await named(options.path, () => unpacked);
     const created = new Date().toISOString();
     const platform = options.platform ?? hostPlatform();
     const config: ImageConfig = {
@@ -110,11 +111,11 @@ function redacted(path: string): string {
 }
 
 /** Errors of reading compressed data say what file it was. */
-function named<T>(path: string | undefined, read: () => T): T {
+async function named<T>(path: string | undefined, read: () => Promise<T>): Promise<T> {
   try {
-    return read();
+    return await read();
   } catch (error) {
-    if (!(error instanceof TsboxError)) throw error;
+    if (!(error instanceof TsboxError) || !/^Cannot (read|decompress) archive: /.test(error.message)) throw error;
     const source = path === undefined ? "standard input" : `"${redacted(path)}"`;
     throw new TsboxError(error.message.replace(/^Cannot \w+ archive: /, `Cannot import ${source}: `), {
       code: error.code,

@@ -16,6 +16,8 @@ export async function makeInitLayer(engine: Engine, lowers: string[], identity: 
   const layer = initLayerPath(lowers);
   const staging = `${layer}.${process.pid}`;
   const part = (name: string) => join(staging, name);
+  // of a folder and its parents at once Node does not tell why it cannot make them
+  if (!existsSync(staging)) mkdirSync(staging);
   for (const name of ["upper", "work", "merged"]) mkdirSync(part(name), { recursive: true });
   // it becomes "/" of the layer, whatever the caller's umask
   chmodSync(part("upper"), statSync(lowers[0] as string).mode & 0o7777);

@@ -3,6 +3,7 @@ import { createReadStream, existsSync, renameSync, rmSync, statSync, writeFileSy
 import { type FileHandle, open } from "node:fs/promises";
 import { join } from "node:path";
 import { setTimeout as sleep } from "node:timers/promises";
+import { diskFault } from "../base/disk-fault.ts";
 import { TsboxError } from "../base/error.ts";
 import { Growth } from "../base/growth.ts";
 import { digestHex } from "../oci/digest.ts";
@@ -214,9 +215,9 @@ export class BlobDownload implements BlobFile {
           if (start === 0 && length > 0) ({ hash, length } = { hash: createHash("sha256"), length: 0 });
           for await (const chunk of stream) {
             if (length + chunk.length > size) throw mismatch(digest, `more than the ${size} bytes announced`);
-            hash.update(chunk);
             // not in the thread pool: a copy to the page cache takes less time than the way there
-            writeWhole(file.fd, chunk, length);
+            keepChunk(digest, file.fd, chunk, length);
+            hash.update(chunk);
             length += chunk.length;
             this.#advance(length);
           }
@@ -286,6 +287,20 @@ async function hashFile(file: FileHandle, size: number): Promise<{ hash: Hash; l
 
 function writeWhole(fd: number, chunk: Uint8Array, position: number): void {
   for (let done = 0; done < chunk.length; ) done += writeSync(fd, chunk, done, chunk.length - done, position + done);
+}
+
+/** A full disk is no fault of the source, which is not asked again. */
+function keepChunk(digest: Digest, fd: number, chunk: Uint8Array, position: number): void {
+  try {
+    writeWhole(fd, chunk, position);
+  } catch (cause) {
+    const { state, hint } = diskFault(cause) ?? { state: (cause as Error).message };
+    throw new TsboxError(`Cannot keep blob ${digest}: ${state}`, {
+      code: "NOT_WRITABLE",
+      cause,
+      ...(hint !== undefined && { hint }),
+    });
+  }
 }
 
 function cutOff(digest: Digest, cause: Error): TsboxError {

@@ -1,10 +1,12 @@
 import { readFileSync } from "node:fs";
 import { writeFileAtomic } from "../base/atomic-write.ts";
+import { isFull } from "../base/disk-fault.ts";
 import { TsboxError } from "../base/error.ts";
 import { OCI_INDEX } from "../oci/media-types.ts";
 import type { Descriptor, Index } from "../oci/types.ts";
 import { lock, unlock } from "../sys/native.ts";
 import { makeStore, type StoreLayout } from "./layout.ts";
+import { keepReserve, spendReserve } from "./reserve.ts";
 
 /** Where a manifest's name stands in index.json (OCI image spec, "Pre-Defined Annotation Keys"); skopeo looks there too. */
 export const REF_NAME = "org.opencontainers.image.ref.name";
@@ -25,10 +27,15 @@ export function readIndex(layout: StoreLayout): Descriptor[] {
     throw error;
   }
   try {
-    return (JSON.parse(text) as Index).manifests;
-  } catch (cause) {
-    throw new TsboxError(`Cannot read the store's index "${layout.index}": it is not JSON`, { code: "STORE", cause });
+    const { manifests } = JSON.parse(text) as Index;
+    if (Array.isArray(manifests)) return manifests;
+  } catch {
+    // what it is not, is said below
   }
+  throw new TsboxError(`Cannot read the store's index "${layout.index}": it is damaged`, {
+    code: "STORE",
+    hint: '"tsbox system check --repair" makes it anew of the images that are there',
+  });
 }
 
 export function refName(entry: Descriptor): string | undefined {
@@ -40,8 +47,18 @@ export async function changeIndex(layout: StoreLayout, change: (entries: Descrip
   makeStore(layout);
   const held = await lock(layout.lock("index"));
   try {
-    const index: Index = { schemaVersion: 2, mediaType: OCI_INDEX, manifests: change(readIndex(layout)) };
-    writeFileAtomic(layout.index, JSON.stringify(index), 0o600);
+    const before = readIndex(layout);
+    const index: Index = { schemaVersion: 2, mediaType: OCI_INDEX, manifests: change(before) };
+    const write = () => writeFileAtomic(layout.index, JSON.stringify(index), 0o600);
+    try {
+      write();
+    } catch (error) {
+      // whoever takes something away makes room
+      if (!isFull(error) || index.manifests.length > before.length || !spendReserve(layout)) throw error;
+      write();
+      return;
+    }
+    keepReserve(layout);
   } finally {
     unlock(held);
   }

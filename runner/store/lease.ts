@@ -11,8 +11,14 @@ import { makeStore, type StoreLayout } from "./layout.ts";
 export type Release = () => void;
 
 export async function leaseStore(layout: StoreLayout): Promise<Release> {
-  makeStore(layout);
-  return once(await lock(layout.lock("lease"), "shared"));
+  try {
+    makeStore(layout);
+    return once(await lock(layout.lock("lease"), "shared"));
+  } catch (error) {
+    // where nothing can be written, nothing is swept either: those who only read need no lease
+    if ((error as NodeJS.ErrnoException).code === "EROFS") return () => {};
+    throw error;
+  }
 }
 
 /** Undefined while anybody holds a lease. */

@@ -20,7 +20,7 @@ import { busyboxArchive } from "../support/images.ts";
 import { need } from "../support/need.ts";
 import { folder, ociParts, tarOf } from "../support/oci.ts";
 import { leftovers, orphans, storeProblems } from "../support/store.ts";
-import { type Result, type Workspace, workspace } from "../support/tsbox.ts";
+import { type Result, TSBOX, type Workspace, workspace } from "../support/tsbox.ts";
 import { archive, entry } from "../unit/layers/archives.ts";
 
 const USABLE = ["user-namespace", "not-root"];
@@ -385,6 +385,58 @@ need([...USABLE, "skopeo"], test)("skopeo reads the store in place", async () =>
   const told = await box.program("skopeo", ["inspect", "--raw", `oci:${rootOf(box)}/oci:${name}`]);
   ok(told);
   assert.is(`sha256:${createHash("sha256").update(told.stdout).digest("hex")}`, digest);
+});
+
+able("an index that is damaged is made anew of the images that are whole", async () => {
+  await using box = workspace();
+  ok(await box.tsbox("load", "-q", "-i", busybox.path));
+  const id = ok(await box.tsbox("images", "-q", "--no-trunc"));
+  const index = join(rootOf(box), "oci/index.json");
+  for (const text of ["", "{", '{"schemaVersion":2}']) {
+    writeFileSync(index, text);
+    const refused = await box.tsbox("images");
+    assert.is(refused.code, 1);
+    assert.match(refused.stderr, /index.json": it is damaged\nhint: "tsbox system check --repair" makes it anew/);
+    assert.match(
+      ok(await box.tsbox("system", "check", "--repair")),
+      /the 1 image found, without names[\s\S]*well again$/,
+    );
+    assert.is(ok(await box.tsbox("images", "-q", "--no-trunc")), id);
+  }
+  ok(await box.tsbox("tag", id, "again"));
+  ok(await box.tsbox("run", "--rm", "again", "true"));
+});
+
+able("a full disk is no fault of the registry, which is not asked again", async () => {
+  await using box = workspace();
+  await using registry = await fakeRegistry();
+  const image = await registry.add("app", "1", [{ a: noise(1 << 20) }]);
+  const digest = image.layers[0]?.digest as string;
+  mkdirSync(join(rootOf(box), "tmp"), { recursive: true });
+  symlinkSync("/dev/full", join(rootOf(box), `tmp/blob-${digest.slice(7)}.partial`));
+  const { code, stderr } = await box.tsbox("pull", "-q", `${registry.host}/app:1`);
+  assert.is(code, 1);
+  assert.match(stderr, /^tsbox: Cannot keep blob sha256:\w+: the disk is full$/m);
+  assert.match(stderr, /^hint: .*tsbox system prune/m);
+  assert.is(registry.requests.filter((request) => request.includes(digest)).length, 1);
+});
+
+able("what could not be written to standard output is told, and the exit status says so", async () => {
+  await using box = workspace();
+  ok(await box.tsbox("load", "-q", "-i", busybox.path));
+  for (const verb of ["images", `history ${busybox.reference}`, `save ${busybox.reference}`]) {
+    const { code, stderr } = await box.program("sh", ["-c", `exec "$0" ${verb} >/dev/full`, TSBOX]);
+    assert.is(code, 125, verb);
+    assert.match(stderr, /^tsbox: Cannot write to the disk: the disk is full$/m, verb);
+  }
+});
+
+able("an archive or a folder that is none is told of by its name", async () => {
+  await using box = workspace();
+  const path = join(box.dir, "text");
+  writeFileSync(path, "no archive");
+  assert.match((await box.tsbox("import", path)).stderr, /^tsbox: Cannot import ".*text": /);
+  assert.match((await box.tsbox("load", "-i", box.dir)).stderr, /": it has neither index.json nor manifest.json$/m);
 });
 
 test.run();

@@ -6,11 +6,15 @@ import { defineVerb, engineOf } from "../verb.ts";
 export default defineVerb({
   name: "system check",
   usage: "",
-  summary: "Verify everything in the store: every digest, unpacked layers, names, containers, volumes.",
-  description: "The exit status is 1 when something is wrong and was not repaired.",
+  summary: "Verify the store: the digest of every blob, and that layers, names, containers and volumes are whole.",
+  description:
+    "Of unpacked layers it looks at what they are, not at the content of each file. The exit status is 1 when something is wrong and was not repaired.",
   flags: {
     quick: boolean({ short: "q", help: "sizes and names only: no content is read" }),
-    repair: boolean({ short: "r", help: "fetch damaged blobs again by digest, unpack damaged layers again" }),
+    repair: boolean({
+      short: "r",
+      help: "fetch damaged blobs again by digest, unpack damaged layers again, make a damaged index anew",
+    }),
     format: choice(["json"], { help: "one JSON object" }),
     ...TRANSFER_FLAGS,
   },
