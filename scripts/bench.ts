@@ -134,6 +134,70 @@ function exec(): void {
   sh(`${tsbox} rm -f bench; podman rm -f -t 0 bench >/dev/null 2>&1 || true`);
 }
 
+/** Fifty containers in the background, one start after the other. */
+function detached(): void {
+  prepareRootfs();
+  const fifty = (command: string, words: string) =>
+    `for i in $(seq 50); do ${command} run -d --name bench-$i ${words} >/dev/null; done`;
+  const clear = (command: string) =>
+    `${command} rm -f ${command === "podman" ? "-t 0" : ""} $(seq -f bench-%g 50) >/dev/null 2>&1 || true`;
+  compare(
+    "50 detached starts",
+    [
+      {
+        name: "tsbox run -d, 50 times",
+        argv: ["sh", "-c", fifty(tsbox, "base sleep 600")],
+        before: ["sh", "-c", clear(tsbox)],
+      },
+      ...(has("podman")
+        ? [
+            {
+              name: "podman run -d, 50 times",
+              argv: ["sh", "-c", fifty("podman --runtime crun", "--network none localhost/bench sleep 600")],
+              before: ["sh", "-c", clear("podman")],
+            },
+          ]
+        : []),
+    ],
+    "tsbox run -d, 50 times",
+    1,
+  );
+  sh(`${clear(tsbox)}; ${clear("podman")}`);
+}
+
+/** Two hundred containers that run: how long until all do, what supervises each, and the list of them. */
+function many200(): void {
+  prepareRootfs();
+  const name = "bench-many";
+  const clear = `${tsbox} rm -f $(seq -f ${name}-%g 200) >/dev/null 2>&1 || true`;
+  sh(clear);
+  const seconds =
+    timed(["sh", "-c", `seq 200 | xargs -P 2 -I{} ${tsbox} run -d --name ${name}-{} base sleep 600 >/dev/null`]) / 1000;
+  const monitors = sh(`${tsbox} inspect --format '{{.State.MonitorPid}}' $(seq -f ${name}-%g 200)`).trim().split("\n");
+  const kib = (key: string) =>
+    monitors.map((pid) =>
+      Number(new RegExp(`^${key}:\\s+(\\d+)`, "m").exec(readFileSync(`/proc/${pid}/smaps_rollup`, "utf8"))?.[1]),
+    );
+  table(
+    `200 containers at once, started in ${seconds.toFixed(1)} s: what supervises each`,
+    "KiB",
+    new Map([
+      ["monitor PSS", kib("Pss")],
+      ["monitor RSS", kib("Rss")],
+    ]),
+    "monitor PSS",
+  );
+  compare(
+    "ps with 200 containers",
+    [
+      { name: "node -e 0 (floor)", argv: ["node", "-e", "0"] },
+      { name: "tsbox ps", argv: [tsbox, "ps"] },
+    ],
+    "node -e 0 (floor)",
+  );
+  sh(clear);
+}
+
 /** Containers a second from one script, one after the other and several at once. */
 async function script(): Promise<void> {
   prepareRootfs();
@@ -526,6 +590,8 @@ const groups: Record<string, () => void | Promise<void>> = {
   save,
   start,
   exec,
+  detached,
+  ps: many200,
   script,
   pull,
   build,

@@ -4,6 +4,7 @@ import { boolean, bytes, choice, duration, type Flags, list, string, value } fro
 import { LOCK_FLAGS } from "./lock-flags.ts";
 import { parseAddHost } from "./options/add-host.ts";
 import { parseCapabilities } from "./options/capability.ts";
+import { CGROUP_FLAGS } from "./options/cgroup-limit.ts";
 import { parseDetachKeys } from "./options/detach-keys.ts";
 import { parseDevice, parseGpus } from "./options/device.ts";
 import { HEALTH_FLAGS } from "./options/health.ts";
@@ -90,6 +91,7 @@ export const RUN_FLAGS = {
     { placeholder: "NAME=SOFT[:HARD]", group: PROCESS, help: "limit a resource, as nofile=1024" },
     parseUlimit,
   ),
+  ...CGROUP_FLAGS,
   pidsLimit: value(parsePidsLimit, {
     placeholder: "N",
     group: PROCESS,

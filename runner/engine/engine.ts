@@ -41,6 +41,7 @@ export function openEngine(options: EngineOptions = {}): Engine {
           gid: host.gid,
           subuid: parseSubids(host.subuid, host.user, host.uid),
           subgid: parseSubids(host.subgid, host.user, host.uid),
+          ...(host.ownMaps && { ownMaps: host.ownMaps }),
           ...(host.mapTools && { mapTools: host.mapTools }),
         },
         keepID,

@@ -217,7 +217,10 @@ function accountOps(dest: string, content: string): Op[] {
 function rootOps(dir: string, writable: string, root: Root, callerOwns: boolean, storageSize?: number): Op[] {
   const merged = `${dir}/merged`;
   if (storageSize !== undefined) {
-    return [...sizedFolders(writable, root, storageSize), ...rootOps(dir, `${writable}/${SIZED}`, root, true)];
+    const ops = rootOps(dir, `${writable}/${SIZED}`, root, true);
+    // the host's directories that have mounts below them lie on the root's own file system in memory
+    const sized = ops.map((op) => (op.op === "tmpfs" ? { ...op, options: `${op.options},size=${storageSize}` } : op));
+    return [...sizedFolders(writable, root, storageSize), ...sized];
   }
   const flags = (volatile: boolean) => (volatile ? ["userxattr", "volatile"] : ["userxattr"]);
   switch (root.kind) {

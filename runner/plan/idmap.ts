@@ -13,6 +13,8 @@ export interface IdentityFacts {
   subgid: SubidRange[];
   /** Paths of newuidmap and newgidmap, when both are installed. */
   mapTools?: { uid: string; gid: string };
+  /** Of root: the ids that there are, as /proc/self/uid_map and gid_map tell. */
+  ownMaps?: { uid: string; gid: string };
 }
 
 export interface Identity {
@@ -34,8 +36,7 @@ export function makeIdentity(facts: IdentityFacts, keepId?: { uid?: number; gid?
   const ranges = facts.mapTools !== undefined && facts.subuid.length > 0 && facts.subgid.length > 0;
   const caller = { uid: keepId ? (keepId.uid ?? facts.uid) : 0, gid: keepId ? (keepId.gid ?? facts.gid) : 0 };
   if (facts.uid === 0 && !ranges) {
-    const all = [{ inside: 0, outside: 0, count: 65536 }];
-    return { kind: "range", key: "root", uidMap: all, gidMap: all };
+    return { kind: "range", key: "root", uidMap: sameIDs(facts.ownMaps?.uid), gidMap: sameIDs(facts.ownMaps?.gid) };
   }
   if (!ranges) {
     return {
@@ -52,6 +53,24 @@ export function makeIdentity(facts: IdentityFacts, keepId?: { uid?: number; gid?
     gidMap: around(caller.gid, facts.gid, facts.subgid),
     ...(facts.mapTools && { mapTools: facts.mapTools }),
   };
+}
+
+const ROOT_IDS = 65536;
+
+/** Each id as it is. A range of a map must lie in one range of the map above, so their borders are kept. */
+function sameIDs(ownMap = ""): IdRange[] {
+  const ranges = ownMap
+    .trim()
+    .split("\n")
+    .map((line) => line.trim().split(/\s+/).map(Number))
+    .filter(([inside = ROOT_IDS]) => inside < ROOT_IDS)
+    .map(([inside = 0, , count = 0]) => ({ inside, outside: inside, count: Math.min(count, ROOT_IDS - inside) }));
+  return ranges.length > 0 ? ranges : [{ inside: 0, outside: 0, count: ROOT_IDS }];
+}
+
+/** Root of the machine, not of a container. */
+export function isInitialMap(ownMap: string): boolean {
+  return /^\s*0\s+0\s+4294967295\s*$/.test(ownMap);
 }
 
 /** The map as text: what unpacked layers were unpacked for. */

@@ -12,6 +12,8 @@ export interface HostFacts {
   subuid: string;
   subgid: string;
   mapTools?: { uid: string; gid: string };
+  /** Of root only: texts of /proc/self/uid_map and gid_map. In a container root is not the machine's, and has some ids only. */
+  ownMaps?: { uid: string; gid: string };
   /** As `uname -r` says. */
   kernel: string;
   /** As Node's process.arch. */
@@ -32,6 +34,7 @@ export function gatherHostFacts(env: NodeJS.ProcessEnv = process.env): HostFacts
     subuid: readText("/etc/subuid"),
     subgid: readText("/etc/subgid"),
     ...(tools.uid && tools.gid && { mapTools: { uid: tools.uid, gid: tools.gid } }),
+    ...(uid === 0 && { ownMaps: { uid: readText("/proc/self/uid_map"), gid: readText("/proc/self/gid_map") } }),
     kernel: readText("/proc/sys/kernel/osrelease").trim(),
     arch: process.arch,
     cwd: currentDirectory(),

@@ -69,6 +69,15 @@ able("without a word a container has a limit of processes, which inspect and inf
   assert.is((await box.tsbox("info", "--format", "{{.ProcessLimit}}")).stdout.trim(), "user namespace");
 });
 
+able("limits that cannot be held are refused, not left out", async () => {
+  for (const flag of ["--memory=100m", "-m=100m", "--cpus=0.5", "--cpuset-cpus=0", "--memory-swap=-1"]) {
+    const { code, stderr } = await box.tsbox("run", "--rm", flag, "base", "true");
+    assert.is(code, 125, flag);
+    assert.match(stderr, /only a cgroup/, flag);
+  }
+  assert.match((await box.tsbox("run", "-m", "512m", "base", "true")).stderr, /MemoryMax=512M /);
+});
+
 able("a program that opens files without end is refused, and nobody else", async () => {
   const { stdout } = await attack(box, folder, ["--ulimit", "nofile=5000:5000"], "opens");
   assert.match(stdout, /opened \d+ EMFILE/);
