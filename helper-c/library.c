@@ -6,6 +6,7 @@
 #ifndef _GNU_SOURCE
 #define _GNU_SOURCE
 #endif
+#include <dirent.h>
 #include <errno.h>
 #include <fcntl.h>
 #include <limits.h>
@@ -18,6 +19,7 @@
 #include <sys/file.h>
 #include <sys/mman.h>
 #include <sys/socket.h>
+#include <sys/stat.h>
 #include <sys/syscall.h>
 #include <sys/wait.h>
 #include <sys/xattr.h>
@@ -72,6 +74,111 @@ EXPORT int tsbox_open_in_root(const char *root, const char *path, int flags)
     int error = errno;
     close(directory);
     return fd < 0 ? -error : (int)fd;
+}
+
+/* What tells that a file was not written since; the fields of runner/sys/scan.ts, in this machine's byte order. */
+struct stamp {
+    uint64_t inode, size, modified, changed; /* times in nanoseconds since 1970 */
+};
+
+static struct stamp stamp_of(const struct stat *status)
+{
+    return (struct stamp){
+        .inode = status->st_ino,
+        .size = (uint64_t)status->st_size,
+        .modified = (uint64_t)status->st_mtim.tv_sec * 1000000000u + (uint64_t)status->st_mtim.tv_nsec,
+        .changed = (uint64_t)status->st_ctim.tv_sec * 1000000000u + (uint64_t)status->st_ctim.tv_nsec,
+    };
+}
+
+/* One entry of a folder; its name follows, with zeros up to a multiple of eight. */
+struct scanned {
+    struct stamp stamp;
+    uint32_t mode, links, device, name_length;
+};
+
+/*
+ * The entries of a folder with what lstat tells of them, as the file system has them. Returns the
+ * bytes, or -errno; -EOVERFLOW: `capacity` is too small.
+ */
+EXPORT int tsbox_scan_folder(const char *path, uint8_t *out, size_t capacity)
+{
+    DIR *folder = opendir(path);
+    if (!folder)
+        return -errno;
+    size_t used = 0;
+    int result = 0;
+    for (;;) {
+        errno = 0;
+        const struct dirent *entry = readdir(folder);
+        if (!entry) {
+            result = -errno;
+            break;
+        }
+        const char *name = entry->d_name;
+        if (strcmp(name, ".") == 0 || strcmp(name, "..") == 0)
+            continue;
+        struct stat status;
+        if (fstatat(dirfd(folder), name, &status, AT_SYMLINK_NOFOLLOW) < 0) {
+            if (errno == ENOENT)
+                continue; /* gone meanwhile */
+            result = -errno;
+            break;
+        }
+        size_t length = strlen(name);
+        size_t padded = (length + 7) & ~(size_t)7;
+        if (sizeof(struct scanned) + padded > capacity - used) {
+            result = -EOVERFLOW;
+            break;
+        }
+        struct scanned scanned = {
+            .stamp = stamp_of(&status),
+            .mode = status.st_mode,
+            .links = (uint32_t)status.st_nlink,
+            .device = (uint32_t)status.st_dev,
+            .name_length = (uint32_t)length,
+        };
+        memcpy(out + used, &scanned, sizeof scanned);
+        memcpy(out + used + sizeof scanned, name, length);
+        memset(out + used + sizeof scanned + length, 0, padded - length);
+        used += sizeof scanned + padded;
+    }
+    closedir(folder);
+    return result < 0 ? result : (int)used;
+}
+
+/*
+ * A regular file at once: its stamp as it is after the reading, then its content. Returns the length
+ * of the content, or -errno; -EFBIG: it does not fit.
+ */
+EXPORT int tsbox_read_small(const char *path, uint8_t *out, size_t capacity)
+{
+    int fd = open(path, O_RDONLY | O_CLOEXEC | O_NOFOLLOW | O_NONBLOCK | O_NOCTTY);
+    if (fd < 0)
+        return -errno;
+    size_t used = sizeof(struct stamp);
+    int result = capacity < used ? -EFBIG : 0;
+    while (result == 0) {
+        ssize_t count = read(fd, out + used, capacity - used);
+        if (count < 0 && errno == EINTR)
+            continue;
+        if (count < 0)
+            result = -errno;
+        if (count <= 0)
+            break;
+        used += (size_t)count;
+        if (used == capacity)
+            result = -EFBIG;
+    }
+    struct stat status;
+    if (result == 0 && fstat(fd, &status) < 0)
+        result = -errno;
+    close(fd);
+    if (result < 0)
+        return result;
+    struct stamp stamp = stamp_of(&status);
+    memcpy(out, &stamp, sizeof stamp);
+    return (int)(used - sizeof stamp);
 }
 
 /* Open (making it, mode 0600) and flock a file. The descriptor holds the lock until it is closed. */

@@ -9,12 +9,14 @@ import type { Found, SourceTree } from "./context/source-tree.ts";
 import { type CopySource, collect } from "./copy-files.ts";
 import type { CopyInstruction } from "./dockerfile/types.ts";
 import type { BuildWorld } from "./stage-builder.ts";
+import { TreeSource } from "./tree-source.ts";
 
 /** What ADD can fetch: a file by HTTP, a git repository. Undefined: the word is a path. */
 export async function collectAdd(
   world: BuildWorld,
   one: CopyInstruction,
   word: string,
+  exclude: string[],
   refuse: (why: string, hint?: string) => Error,
 ): Promise<CopySource[] | undefined> {
   if (isGitAddress(word)) {
@@ -23,8 +25,7 @@ export async function collectAdd(
     const tree = await gitTree(world, word, { keepGitDir: one.keepGitDir });
     const [found] = tree.find("");
     if (!found) throw refuse("the repository is empty");
-    const exclude = one.exclude.map(({ text }) => text);
-    return [{ kind: "tree", tree, found, entries: await collect(tree, found, exclude) }];
+    return [new TreeSource(tree, found, found.named, exclude, world.cache)];
   }
   if (!/^https?:\/\//i.test(word)) {
     if (one.checksum) throw refuse("--checksum is for what is fetched");

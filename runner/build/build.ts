@@ -19,11 +19,10 @@ import { StepCache, stepKey } from "../store/build-cache.ts";
 import { storeLayout } from "../store/layout.ts";
 import { leaseStore } from "../store/lease.ts";
 import { isGitAddress } from "./context/git-address.ts";
-import { HashCache } from "./context/hash-cache.ts";
+import type { HashCache } from "./context/hash-cache.ts";
 import { LocalTree } from "./context/local-tree.ts";
-import { type OpenContext, openContext } from "./context/open-context.ts";
+import { contextHashes, type OpenContext, openContext } from "./context/open-context.ts";
 import type { SourceTree } from "./context/source-tree.ts";
-import { collect } from "./copy-files.ts";
 import { type Dockerfile, parseDockerfile, parseTriggers } from "./dockerfile/parse.ts";
 import { DockerfileError, type Span } from "./dockerfile/source.ts";
 import { Explainer } from "./explain-steps.ts";
@@ -34,6 +33,7 @@ import { scratchFolder } from "./scratch-folder.ts";
 import { type BuildWorld, StageBuilder, type StageState } from "./stage-builder.ts";
 import { findStage, planStages, type Stage, type StagePlan } from "./stages.ts";
 import { LayerSource } from "./tree/layer-source.ts";
+import { TreeSource } from "./tree-source.ts";
 import { PREDEFINED, platformArgs } from "./variables.ts";
 
 export interface BuildResult {
@@ -102,6 +102,8 @@ class Build {
   readonly #stages = new Map<number, Promise<StageState>>();
   readonly #sources = new Map<string, Promise<SourceTree>>();
   readonly #failed = new AbortController();
+  readonly #later: Promise<unknown>[] = [];
+  readonly #hashes = new Map<string, HashCache>();
   #steps = 0;
 
   constructor(engine: Engine, options: BuildOptions, tell: OnBuildEvent, trash: BuildTrash) {
@@ -140,6 +142,10 @@ class Build {
       trash: this.#trash,
       explainer,
       tell: this.#tell,
+      later: (work) => {
+        work.catch(() => {}); // told by #settled
+        this.#later.push(work);
+      },
       nextStep: () => ++this.#steps,
       context: async () => context.tree,
       source: (from, span) => this.#source(world, plan, file, from, span),
@@ -154,7 +160,7 @@ class Build {
       const state = await this.#settled(plan);
       return await keepImage(world, state, this.#base);
     } finally {
-      context.hashes.save();
+      for (const hashes of [context.hashes, ...this.#hashes.values()]) hashes.save();
       explainer.save();
     }
   }
@@ -172,6 +178,14 @@ class Build {
       }),
     );
     await Promise.all(all);
+    // also behind a failure: the steps that ended are kept
+    await Promise.all(
+      this.#later.map((work) =>
+        work.catch((error: unknown) => {
+          first ??= { error };
+        }),
+      ),
+    );
     if (first) throw first.error;
     return (await this.#stages.get(plan.target.number)) as StageState;
   }
@@ -266,8 +280,7 @@ class Build {
         ...(config.author !== undefined && { author: config.author }),
       },
       layers: descriptors.map(({ digest, size, mediaType }, number) => ({
-        digest,
-        size,
+        blob: { digest, size },
         mediaType: OCI_TYPES[mediaType] ?? mediaType,
         diffID: config.rootfs.diff_ids[number] as Digest,
       })),
@@ -298,8 +311,9 @@ class Build {
     const given = options.contexts.get(from);
     if (given !== undefined && !given.startsWith("docker-image://")) {
       if (isGitAddress(given)) return (await import("./context/git.ts")).gitTree(world, given, { keepGitDir: false });
-      const hashes = new HashCache(join(scratchFolder(world), "hashes"));
-      return new LocalTree(given, ignoreOf([]), hashes, `the context "${visible(from)}"`);
+      const hashes = this.#hashes.get(given) ?? contextHashes(world.engine.root, given);
+      this.#hashes.set(given, hashes);
+      return new LocalTree(given, ignoreOf([]), hashes, `the context "${visible(from)}"`, true);
     }
     const number = findStage(plan.stages, from, [...options.contexts.keys()]);
     if (given === undefined && number !== undefined) {
@@ -346,15 +360,10 @@ class Build {
   async #mountLocal(world: BuildWorld, context: OpenContext, tree: LocalTree, isContext: boolean) {
     const [root] = tree.find("");
     if (!root) throw new TsboxError("Cannot mount the context: .dockerignore leaves nothing of it", { code: "EMPTY" });
-    const entries = await collect(tree, root, []);
-    const key = stepKey({
-      content: entries.map(({ path, record, digest }) =>
-        [record.kind, record.mode.toString(8), Buffer.from(record.link).toString("hex"), digest?.() ?? "", path].join(
-          " ",
-        ),
-      ),
-    });
+    const source = new TreeSource(tree, root, "", [], world.cache);
+    const key = await source.digest();
     if (!isContext || !context.ignore.any) return { lowers: [tree.root], key };
+    const entries = await source.entries();
     const folder = join(scratchFolder(world), "context");
     mkdirSync(folder, { mode: 0o755 });
     const outgoing = entries.map(({ record, content }) => {

@@ -5,10 +5,11 @@ import type { OutgoingEntry } from "../layers/writer.ts";
 import type { Found, SourceEntry, SourceTree } from "./context/source-tree.ts";
 import { ignoreOf } from "./ignore.ts";
 import type { LayeredTree, TreeNode } from "./tree/layered-tree.ts";
+import type { TreeSource } from "./tree-source.ts";
 
 /** One thing to copy: a place of a tree with all below it, a text of the Dockerfile, something fetched, an archive to be taken apart. */
 export type CopySource =
-  | { kind: "tree"; tree: SourceTree; found: Found; entries: SourceEntry[] }
+  | TreeSource
   | { kind: "text"; name: string; content: Buffer }
   | { kind: "file"; name: string; entry: SourceEntry }
   /** Entries are made anew each time they are asked for. */
@@ -41,31 +42,38 @@ export async function collect(tree: SourceTree, found: Found, exclude: string[])
   return entries;
 }
 
-/** A line for each file that counts: what it is, its mode, owner and content; never its times. */
-export function contentLines(request: CopyRequest): string[] {
-  return request.sources.flatMap(sourceLines);
+/** What of the sources counts for a step's key, a line for each. */
+export function contentKeys(request: CopyRequest): Promise<string[]> {
+  return Promise.all(
+    request.sources.map(async (source) =>
+      source.kind === "tree" ? `tree ${await source.digest()} ${JSON.stringify(source.named)}` : sourceLine(source),
+    ),
+  );
 }
 
-function sourceLines(source: CopySource): string[] {
+/** A line for each file: for telling which of them changed. */
+export async function contentLines(request: CopyRequest): Promise<string[]> {
+  const lines = request.sources.map((source) => (source.kind === "tree" ? source.lines() : [sourceLine(source)]));
+  return (await Promise.all(lines)).flat();
+}
+
+function sourceLine(source: Exclude<CopySource, TreeSource>): string {
   switch (source.kind) {
     case "text":
-      return [`text ${source.name} ${sha256(source.content)}`];
+      return `text ${source.name} ${sha256(source.content)}`;
     case "archive":
-      return [`archive ${source.name} ${source.digest()}`];
+      return `archive ${source.name} ${source.digest()}`;
     case "file":
-      return [entryLine(source.name, source.entry)];
-    case "tree":
-      return source.entries.map((entry) =>
-        entryLine(entry.path === "" ? source.found.named : `${source.found.named}/${entry.path}`, entry),
-      );
+      return entryLine(source.name, source.entry);
   }
 }
 
-function entryLine(name: string, entry: SourceEntry): string {
+export function entryLine(name: string, entry: SourceEntry): string {
   const { kind, mode, uid, gid, link } = entry.record;
   const content = kind === RecordKind.SYMLINK ? Buffer.from(link).toString("hex") : (entry.digest?.() ?? "");
+  const linked = entry.linked === undefined ? "" : ` = ${JSON.stringify(entry.linked)}`;
   // the name stands last: it may hold anything
-  return `${kind} ${mode.toString(8)} ${uid}:${gid} ${content} ${JSON.stringify(name)}`;
+  return `${kind} ${mode.toString(8)} ${uid}:${gid} ${content}${linked} ${JSON.stringify(name)}`;
 }
 
 function sha256(bytes: Uint8Array): string {
@@ -93,15 +101,15 @@ export class CopyLayer {
   async *#source(source: CopySource): AsyncGenerator<OutgoingEntry> {
     if (source.kind === "tree") {
       const isFolder = source.found.kind === "directory";
-      const named = this.#request.parents ? source.found.named : (source.found.named.split("/").at(-1) ?? "");
+      const named = this.#request.parents ? source.named : (source.named.split("/").at(-1) ?? "");
       if (isFolder) {
         // a folder's content is copied, not the folder; with --parents its place is kept
         const place = yield* this.#folder(this.#request.parents ? named : "");
-        yield* this.#below(place, source.entries);
+        yield* this.#below(place, await source.entries());
         return;
       }
       const place = yield* this.#file(named);
-      for (const entry of source.entries) yield this.#entry(place, entry);
+      for (const entry of await source.entries()) yield this.#entry(place, entry);
       return;
     }
     if (source.kind === "text") {
@@ -200,8 +208,14 @@ export class CopyLayer {
           this.#fresh.add(path);
         }
       }
-      yield this.#entry(path, entry);
+      if (entry.linked === undefined) yield this.#entry(path, entry);
+      else yield this.#hardLink(path, place === "" ? entry.linked : `${place}/${entry.linked}`, entry);
     }
+  }
+
+  #hardLink(path: string, link: string, { record }: SourceEntry): OutgoingEntry {
+    const fields = { ...record, size: 0, data: 0, path: Buffer.from(path), link: Buffer.from(link) };
+    return this.#owned({ record: { ...fields, kind: RecordKind.HARDLINK } });
   }
 
   #entry(path: string, entry: SourceEntry): OutgoingEntry {

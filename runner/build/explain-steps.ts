@@ -7,6 +7,18 @@ type LastBuild = Record<string, { key: string; parts: KeyParts }>;
 /** So many files of a step are remembered by name; of more only that something changed. */
 const MAX_FILES = 20_000;
 
+/** What is known of a step before it is made. */
+export interface ExplainedStep {
+  /** Its stage and number. */
+  place: string;
+  key: string;
+  parts: KeyParts;
+  hit: boolean;
+  useCache: boolean;
+  /** A line for each file that it copies. */
+  files?: () => Promise<string[]>;
+}
+
 /** Says why a step was not in the cache, by comparing what it depends on with the last build of the same file. */
 export class Explainer {
   readonly #cache: StepCache;
@@ -20,37 +32,43 @@ export class Explainer {
     this.#cache = cache;
     this.#wanted = wanted;
     this.#name = createHash("sha256").update(what).digest("hex");
-    this.#last = wanted ? (cache.read<LastBuild>("last", this.#name) ?? {}) : {};
+    this.#last = cache.read<LastBuild>("last", this.#name) ?? {};
   }
 
-  reason(
-    stage: string,
-    number: number,
-    key: string,
-    parts: KeyParts,
-    hit: boolean,
-    useCache: boolean,
-  ): string | undefined {
-    const place = `${stage}/${number}`;
-    const content = parts.content;
-    const kept = Array.isArray(content) && content.length > MAX_FILES ? { ...parts, content: hashed(content) } : parts;
-    this.#now[place] = { key, parts: kept };
+  async reason(step: ExplainedStep): Promise<string | undefined> {
+    const { place, key, parts, hit } = step;
+    const last = this.#last[place];
+    const changed = JSON.stringify(last?.parts.content) !== JSON.stringify(parts.content);
+    this.#now[place] = { key, parts };
+    // the names of files are many: kept apart, and looked at only where they tell something new
+    const was = this.#wanted && changed ? this.#cache.read<string[]>("files", this.#filesOf(place)) : undefined;
+    const is = changed ? await this.#files(step) : undefined;
+    if (is) this.#cache.write("files", this.#filesOf(place), is);
     if (!this.#wanted) return undefined;
     if (hit) return "in the cache";
-    if (!useCache) return "made anew, as --no-cache says";
-    const last = this.#last[place];
+    if (!step.useCache) return "made anew, as --no-cache says";
     if (!last) return "there was no such step in the last build of this file";
     if (last.key === key) return "what it made is no longer in the store";
-    const reasons = Object.keys({ ...kept, ...last.parts }).flatMap((name) => {
-      const [was, is] = [last.parts[name], kept[name]];
-      return JSON.stringify(was) === JSON.stringify(is) ? [] : [difference(name, was, is)];
+    const reasons = Object.keys({ ...parts, ...last.parts }).flatMap((name) => {
+      const [before, after] = [last.parts[name], parts[name]];
+      if (JSON.stringify(before) === JSON.stringify(after)) return [];
+      return [name === "content" && was && is ? files(was, is) : difference(name, before, after)];
     });
     return reasons.join("; ") || "it never ended";
   }
 
+  async #files({ files }: ExplainedStep): Promise<string[] | undefined> {
+    const lines = await files?.();
+    return lines && lines.length <= MAX_FILES ? lines : undefined;
+  }
+
+  #filesOf(place: string): string {
+    return createHash("sha256").update(`${this.#name} ${place}`).digest("hex");
+  }
+
   /** Remembers the steps of this build; those of stages that were not built stay. */
   save(): void {
-    const last = this.#wanted ? this.#last : (this.#cache.read<LastBuild>("last", this.#name) ?? {});
+    const last = this.#last;
     const next = { ...last, ...this.#now };
     const keys = (build: LastBuild) =>
       JSON.stringify(
@@ -62,13 +80,8 @@ export class Explainer {
   }
 }
 
-function hashed(lines: string[]): string {
-  return createHash("sha256").update(lines.join("\n")).digest("hex");
-}
-
 function difference(name: string, was: string | string[] | undefined, is: string | string[] | undefined): string {
   if (name === "parent") return "the step before made something else";
-  if (name === "content" && Array.isArray(was) && Array.isArray(is)) return files(was, is);
   if (name === "content") return "its files changed";
   const show = (value: string | string[] | undefined) =>
     JSON.stringify(Array.isArray(value) ? value.join(" ") : (value ?? ""));

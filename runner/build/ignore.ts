@@ -14,6 +14,8 @@ export interface Ignore {
   excludesAllBelow(path: string): boolean;
   /** False: nothing is ever left out. */
   any: boolean;
+  /** The patterns, for comparing. */
+  text: string;
 }
 
 export function parseIgnore(text: string): Ignore {
@@ -41,6 +43,7 @@ export function ignoreOf(lines: string[]): Ignore {
   const exceptions = patterns.filter((pattern) => pattern.negated);
   return {
     any: patterns.length > 0,
+    text: lines.join("\n"),
     excludes,
     excludesAllBelow: (path) => {
       const parts = path.split("/");

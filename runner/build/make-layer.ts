@@ -1,93 +1,274 @@
+import { createHash } from "node:crypto";
+import { mkdirSync } from "node:fs";
 import type { Engine } from "../engine/engine.ts";
-import { unpackOne } from "../engine/unpack-image.ts";
+import { explained } from "../engine/explain.ts";
+import { removeTrees } from "../engine/remove-trees.ts";
+import { type Applying, applyLayer, EVENTS_FD } from "../helper/client.ts";
+import { encodeRecord, layerRecord, RecordKind } from "../layers/abi.ts";
+import { Batch, writableSink } from "../layers/batch.ts";
 import { gzipPieces } from "../layers/gzip.ts";
-import { PIECE } from "../layers/pieces.ts";
-import { type OutgoingEntry, writeArchive } from "../layers/writer.ts";
+import { checkLayerName } from "../layers/pack.ts";
+import { PIECE, PiecePool } from "../layers/pieces.ts";
+import { type OutgoingEntry, rawTarWriter } from "../layers/writer.ts";
 import { OCI_LAYER_GZIP } from "../oci/media-types.ts";
 import type { Digest } from "../oci/types.ts";
-import type { Identity } from "../plan/idmap.ts";
+import { storePlan } from "../plan/build.ts";
+import { type Identity, idMapText } from "../plan/idmap.ts";
 import { putBlobStream } from "../store/blob-store.ts";
 import type { BuiltLayer } from "../store/build-cache.ts";
-import { layerMeta } from "../store/layer-store.ts";
-import { storeLayout } from "../store/layout.ts";
+import { claimLayers } from "../store/layer-origin.ts";
+import { commitLayer, hasLayer } from "../store/layer-store.ts";
+import { type StoreLayout, storeLayout } from "../store/layout.ts";
+import { type Staged, stagingFolder } from "../store/staging.ts";
+import { lock, unlock } from "../sys/native.ts";
 import { Channel } from "./channel.ts";
 import { chainOn, type ParentTree } from "./parent-tree.ts";
 
+<<<<<<< HEAD
 export interface MakeLayerOptions {
   /** Seconds since 1970: no time in the layer is later. */
   sourceDateEpoch?: number;
   signal?: AbortSignal;
 }
 
+=======
+export type Blob = Pick<BuiltLayer, "digest" | "size">;
+
+/** A layer whose tree is there; its blob may still be on its way to the disk: the steps after it need only the tree. */
+export interface MadeLayer extends Omit<BuiltLayer, "digest" | "size"> {
+  blob: Blob | Promise<Blob>;
+}
+
+type Entries = Iterable<OutgoingEntry> | AsyncIterable<OutgoingEntry>;
+
+>>>>>>> d3b46db (build: a context is compared folder by folder, a layer's tree is made without its tar)
 /**
- * Makes a layer of entries: one pass gives its tar's digest, its compressed blob and its unpacked tree. The same entries give the same bytes.
+ * Makes a layer of entries: one pass gives the unpacked tree, its tar's digest and, in the background, its compressed blob. The same entries give the
+ * same bytes.
  */
 export async function makeLayer(
   engine: Engine,
   identity: Identity,
   parent: ParentTree,
+<<<<<<< HEAD
   entries: Iterable<OutgoingEntry> | AsyncIterable<OutgoingEntry>,
   options: MakeLayerOptions = {},
 ): Promise<BuiltLayer> {
   const { sourceDateEpoch = Number.POSITIVE_INFINITY, signal } = options;
+=======
+  entries: Entries,
+  /** Seconds since 1970: no time in the layer is later. */
+  sourceDateEpoch = Number.POSITIVE_INFINITY,
+): Promise<MadeLayer> {
+>>>>>>> d3b46db (build: a context is compared folder by folder, a layer's tree is made without its tar)
   const layout = storeLayout(engine.root);
-  const channel = new Channel<Buffer>(4);
-  const blob = putBlobStream(layout, gzipPieces(channel));
-  blob.catch(() => {}); // told below
-  // of several failures that of the entries is the first: the helper then only misses the rest
-  let failed: { error: unknown } | undefined;
-  async function* tar(): AsyncGenerator<Buffer> {
+  await claimLayers(layout, identity.key, idMapText(identity));
+  const staged = stagingFolder(layout);
+  let committed = false;
+  try {
+    const root = `${staged.path}/root`;
+    mkdirSync(root, { mode: 0o755 });
+    const plan = storePlan(
+      identity,
+      [{ op: "private-mounts" }, { op: "apply", root, lowers: parent.lowers }],
+      EVENTS_FD,
+    );
+    const apply = applyLayer(plan);
+    const pool = new PiecePool();
+    const pieces = new Channel<Buffer>(4);
+    const blob = putBlobStream(layout, gzipPieces(pieces, pool)).then(({ digest, size }) => ({ digest, size }));
+    blob.catch(() => {}); // told to whoever waits for it
+    let written: Written;
     try {
-      for await (const piece of inPieces(writeArchive(clamped(entries, sourceDateEpoch)))) {
-        await channel.push(piece);
-        yield piece;
-      }
-      channel.end();
+      written = await write(apply, clamped(entries, sourceDateEpoch), pieces, pool);
     } catch (error) {
-      failed = { error };
-      channel.end(error);
+      pieces.end(error);
+      apply.kill();
+      await Promise.allSettled([blob, apply.done]);
       throw error;
     }
+<<<<<<< HEAD
   }
   let diffID: Digest;
   try {
     diffID = await unpackOne(engine, identity, tar(), parent.lowers, {
       ...(parent.chainID && { parent: parent.chainID }),
       ...(signal && { signal }),
+=======
+    const applied = await apply.done.catch((error: unknown) => {
+      throw explained(error);
+>>>>>>> d3b46db (build: a context is compared folder by folder, a layer's tree is made without its tar)
     });
-  } catch (error) {
-    channel.end(error);
-    await blob.catch(() => {});
-    throw failed ? failed.error : error;
+    const { diffID, tarSize } = written;
+    const chainID = chainOn(parent.chainID, diffID);
+    const meta = { diffID, chainID, size: tarSize, entries: written.entries };
+    committed = await commit(layout, identity, staged, meta, applied.deferred);
+    return { diffID, chainID, tarSize, mediaType: OCI_LAYER_GZIP, blob };
+  } finally {
+    // what cannot be removed stays as garbage: the reason of the failure must not be lost for it
+    if (!committed) await removeTrees(engine, [staged.path], identity).catch(() => {});
+    staged.release();
   }
-  const { digest, size } = await blob;
-  const chainID = chainOn(parent.chainID, diffID);
-  const tarSize = layerMeta(layout, identity.key, chainID).size;
-  return { diffID, digest, size, mediaType: OCI_LAYER_GZIP, tarSize, chainID };
 }
 
-async function* clamped(entries: Iterable<OutgoingEntry> | AsyncIterable<OutgoingEntry>, epoch: number) {
+/** False: another process was first with the same layer. */
+async function commit(
+  layout: StoreLayout,
+  { key }: Identity,
+  staged: Staged,
+  meta: Parameters<typeof commitLayer>[3],
+  deferred: object[],
+): Promise<boolean> {
+  const held = await lock(layout.lock(`layer-${key}-${meta.chainID.slice(7)}`));
+  try {
+    if (hasLayer(layout, key, meta.chainID)) return false;
+    commitLayer(layout, key, staged, meta, deferred);
+    return true;
+  } finally {
+    unlock(held);
+  }
+}
+
+interface Written {
+  diffID: Digest;
+  tarSize: number;
+  entries: number;
+}
+
+/** The same records to the helper, which makes files of them, and into the tar. */
+async function write(
+  apply: Applying & { sink: Parameters<typeof writableSink>[0] },
+  entries: Entries,
+  pieces: Channel<Buffer>,
+  pool: PiecePool,
+): Promise<Written> {
+  const batch = new Batch(writableSink(apply.sink));
+  const tar = new TarPieces(pieces, pool);
+  let count = 0;
+  const flush = async () => {
+    try {
+      await batch.flush();
+    } catch (error) {
+      // why the helper reads no more it says itself
+      await apply.done.catch((reason: unknown) => {
+        throw explained(reason);
+      });
+      throw error;
+    }
+  };
+  for await (const entry of entries) {
+    count++;
+    if (batch.add(tar.record(entry), false)) await flush();
+    if (tar.isFull) await tar.flush();
+    let length = 0;
+    for await (const chunk of entry.content ?? []) {
+      length += chunk.length;
+      tar.content(chunk);
+      if (batch.add(chunk, true)) await flush();
+      if (tar.isFull) await tar.flush();
+    }
+    tar.endOfFile(entry, length);
+  }
+  batch.add(tar.end(), false);
+  const tarSize = await tar.finish();
+  await flush();
+  apply.sink.end();
+  return { diffID: tar.diffID, tarSize, entries: count };
+}
+
+const BLOCK = 512;
+const ZEROS = new Uint8Array(BLOCK);
+
+/** A tar in pieces of one size, as the compressor likes them: what it makes then depends on the bytes alone. */
+class TarPieces {
+  readonly #out: Channel<Buffer>;
+  readonly #pool: PiecePool;
+  readonly #writer = rawTarWriter();
+  readonly #hash = createHash("sha256");
+  readonly #full: Buffer[] = [];
+  #piece: Buffer;
+  #used = 0;
+  #size = 0;
+
+  constructor(out: Channel<Buffer>, pool: PiecePool) {
+    this.#out = out;
+    this.#pool = pool;
+    this.#piece = pool.take();
+  }
+
+  get isFull(): boolean {
+    return this.#full.length > 0;
+  }
+
+  /** Returns the record's bytes. */
+  record({ record }: OutgoingEntry): Uint8Array {
+    const bytes = encodeRecord(record);
+    checkLayerName(Buffer.from(bytes.buffer, bytes.byteOffset, bytes.byteLength));
+    return this.#header(bytes);
+  }
+
+  content(chunk: Uint8Array): void {
+    this.#put(chunk);
+  }
+
+  /** Zeros up to a whole block. */
+  endOfFile({ record }: OutgoingEntry, length: number): void {
+    const expected = record.kind === RecordKind.FILE ? record.size : 0;
+    if (length !== expected) {
+      throw new RangeError(`the content of an entry has ${length} bytes, its record says ${expected}`);
+    }
+    if (length % BLOCK !== 0) this.#put(ZEROS.subarray(length % BLOCK));
+  }
+
+  end(): Uint8Array {
+    return this.#header(encodeRecord(layerRecord(RecordKind.END)));
+  }
+
+  /** Hands on what is complete; waits while the compressor is behind. */
+  async flush(): Promise<void> {
+    for (const piece of this.#full.splice(0)) await this.#out.push(piece);
+  }
+
+  async finish(): Promise<number> {
+    await this.flush();
+    if (this.#used > 0) {
+      const last = this.#piece.subarray(0, this.#used);
+      this.#hash.update(last);
+      await this.#out.push(last);
+    }
+    this.#out.end();
+    return this.#size;
+  }
+
+  get diffID(): Digest {
+    return `sha256:${this.#hash.digest("hex")}`;
+  }
+
+  #header(bytes: Uint8Array): Uint8Array {
+    this.#writer.record.set(bytes);
+    this.#put(this.#writer.header(bytes.length));
+    return bytes;
+  }
+
+  #put(bytes: Uint8Array): void {
+    this.#size += bytes.length;
+    for (let from = 0; from < bytes.length; ) {
+      const count = Math.min(PIECE - this.#used, bytes.length - from);
+      this.#piece.set(count === bytes.length ? bytes : bytes.subarray(from, from + count), this.#used);
+      this.#used += count;
+      from += count;
+      if (this.#used < PIECE) continue;
+      this.#hash.update(this.#piece);
+      this.#full.push(this.#piece);
+      this.#piece = this.#pool.take();
+      this.#used = 0;
+    }
+  }
+}
+
+async function* clamped(entries: Entries, epoch: number) {
   for await (const entry of entries) {
     const late = entry.record.mtimeSeconds >= epoch;
     yield late ? { ...entry, record: { ...entry.record, mtimeSeconds: epoch, mtimeNanoseconds: 0 } } : entry;
   }
-}
-
-/** The same bytes in pieces of one size, as the compressor likes them: what it makes then depends on the bytes alone. */
-async function* inPieces(source: AsyncIterable<Uint8Array>): AsyncGenerator<Buffer> {
-  let piece = Buffer.allocUnsafeSlow(PIECE);
-  let used = 0;
-  for await (const chunk of source) {
-    for (let from = 0; from < chunk.length; ) {
-      const count = Math.min(PIECE - used, chunk.length - from);
-      piece.set(chunk.subarray(from, from + count), used);
-      used += count;
-      from += count;
-      if (used < PIECE) continue;
-      yield piece;
-      piece = Buffer.allocUnsafeSlow(PIECE);
-      used = 0;
-    }
-  }
-  if (used > 0) yield piece.subarray(0, used);
 }

@@ -17,7 +17,12 @@ export function chainOn(parent: Digest | undefined, diffID: Digest): Digest {
 }
 
 /** The tree with one layer more. */
-export function onTop(engine: Engine, identity: Identity, parent: ParentTree, layer: BuiltLayer): ParentTree {
+export function onTop(
+  engine: Engine,
+  identity: Identity,
+  parent: ParentTree,
+  layer: Pick<BuiltLayer, "chainID">,
+): ParentTree {
   const root = layerRoot(storeLayout(engine.root), identity.key, layer.chainID);
   return { lowers: [root, ...parent.lowers], chainID: layer.chainID };
 }

@@ -5,7 +5,7 @@ import { putBlob } from "../store/blob-store.ts";
 import { changeIndex, readIndex, refName, withName } from "../store/image-index.ts";
 import { storeLayout } from "../store/layout.ts";
 import type { BuildResult } from "./build.ts";
-import type { BuildWorld, StageState } from "./stage-builder.ts";
+import type { BuildWorld, FinishedStage, StageState } from "./stage-builder.ts";
 
 /** Makes the image of a finished stage, gives it its names, and writes what else was asked for. */
 export async function keepImage(world: BuildWorld, state: StageState, baseLayers: number): Promise<BuildResult> {
@@ -18,7 +18,11 @@ export async function keepImage(world: BuildWorld, state: StageState, baseLayers
   const archives = outputs.filter((output) => output.type === "oci" || output.type === "docker");
   // files alone were asked for: no image is left behind
   if (outputs.length > 0 && archives.length === 0 && tags.length === 0) return { names: [] };
-  const finished = options.squash ? await (await import("./squash.ts")).squash(world, state, baseLayers) : state;
+  const layers = await Promise.all(
+    state.layers.map(async ({ diffID, mediaType, blob }) => ({ diffID, mediaType, ...(await blob) })),
+  );
+  const whole: FinishedStage = { ...state, layers };
+  const finished = options.squash ? await (await import("./squash.ts")).squash(world, whole, baseLayers) : whole;
   const { config, entry } = putImage(world, finished);
   const references = tags.map((tag) => parseReference(tag));
   await name(world, entry, references.map(formatReference));
@@ -34,7 +38,7 @@ export async function keepImage(world: BuildWorld, state: StageState, baseLayers
   return { imageID: config, manifestDigest: entry.digest, names };
 }
 
-function putImage(world: BuildWorld, state: StageState): { config: Digest; entry: Descriptor } {
+function putImage(world: BuildWorld, state: FinishedStage): { config: Digest; entry: Descriptor } {
   const layout = storeLayout(world.engine.root);
   const { labels, sourceDateEpoch } = world.options;
   const process =

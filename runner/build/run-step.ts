@@ -21,12 +21,12 @@ import { GUARDED, type UserMount } from "../plan/mounts.ts";
 import { DEFAULT_PATH, processEnv } from "../plan/process.ts";
 import type { Op } from "../plan/types.ts";
 import { blobStream } from "../store/blob-store.ts";
-import type { BuiltLayer } from "../store/build-cache.ts";
 import { hasLayer, initLayerPath } from "../store/layer-store.ts";
 import { storeLayout } from "../store/layout.ts";
 import { stagingFolder } from "../store/staging.ts";
 import { closeFd, makePipe } from "../sys/native.ts";
 import { keptInit } from "./kept-init.ts";
+import type { MadeLayer } from "./make-layer.ts";
 import { chainOn, type ParentTree } from "./parent-tree.ts";
 import { StepFailed } from "./step-failed.ts";
 import { LayeredTree } from "./tree/layered-tree.ts";
@@ -65,7 +65,7 @@ export async function runStep(
   parent: ParentTree,
   request: RunRequest,
   trash: Trash,
-): Promise<BuiltLayer | undefined> {
+): Promise<MadeLayer | undefined> {
   const layout = storeLayout(engine.root);
   const staged = stagingFolder(layout);
   const dir = staged.path;
@@ -257,7 +257,7 @@ async function keepLayer(
   identity: Identity,
   parent: ParentTree,
   done: { upper: string; init: string; request: RunRequest },
-): Promise<BuiltLayer | undefined> {
+): Promise<MadeLayer | undefined> {
   const layout = storeLayout(engine.root);
   const { upper, init, request } = done;
   const packed = await packLayer(engine, {
@@ -277,7 +277,7 @@ async function keepLayer(
     await unpackOne(engine, identity, blobStream(layout, packed.digest), parent.lowers, expected);
   }
   const { diffID, digest, size, mediaType, tarSize } = packed;
-  return { diffID, digest, size, mediaType, tarSize, chainID };
+  return { diffID, mediaType, tarSize, chainID, blob: { digest, size } };
 }
 
 /** `--add-host NAME:ADDRESS`. */

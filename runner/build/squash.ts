@@ -8,10 +8,10 @@ import { layerRoot } from "../store/layer-store.ts";
 import { storeLayout } from "../store/layout.ts";
 import { makeLayer } from "./make-layer.ts";
 import { onTop } from "./parent-tree.ts";
-import type { BuildWorld, StageState } from "./stage-builder.ts";
+import type { BuildWorld, FinishedStage } from "./stage-builder.ts";
 
 /** Makes one layer of all that the build added to its base image; the history keeps every step. */
-export async function squash(world: BuildWorld, state: StageState, baseLayers: number): Promise<StageState> {
+export async function squash(world: BuildWorld, state: FinishedStage, baseLayers: number): Promise<FinishedStage> {
   const added = state.layers.slice(baseLayers);
   if (added.length < 2) return state;
   const { engine, identity } = world;
@@ -48,7 +48,7 @@ export async function squash(world: BuildWorld, state: StageState, baseLayers: n
   return {
     ...state,
     ...onTop(engine, identity, parent, layer),
-    layers: [...base, layer],
+    layers: [...base, { ...layer, ...(await layer.blob) }],
     history: history.with(last, made),
   };
 }

@@ -13,12 +13,13 @@ import { stagingFolder } from "../store/staging.ts";
 import { changeConfig, commandWords, DEFAULT_SHELL, isConfigInstruction, workdirOf } from "./config.ts";
 import { OutsideContext } from "./context/local-tree.ts";
 import type { SourceTree } from "./context/source-tree.ts";
-import { CopyLayer, type CopyRequest, type CopySource, collect, contentLines } from "./copy-files.ts";
+import { CopyLayer, type CopyRequest, type CopySource, contentKeys, contentLines } from "./copy-files.ts";
 import { heredocContent, heredocWord } from "./dockerfile/lines.ts";
 import { DockerfileError, type Source, type Span } from "./dockerfile/source.ts";
 import type { CopyInstruction, RunInstruction, RunMount, StageInstruction, Text } from "./dockerfile/types.ts";
 import type { Explainer } from "./explain-steps.ts";
 import { cleanPath, hasWildcards } from "./glob.ts";
+import type { MadeLayer } from "./make-layer.ts";
 import type { BuildOptions, OnBuildEvent } from "./options.ts";
 import { onTop, type ParentTree } from "./parent-tree.ts";
 import type { Trash } from "./run-step.ts";
@@ -26,6 +27,7 @@ import { scratchFolder } from "./scratch-folder.ts";
 import { StepFailed } from "./step-failed.ts";
 import { LayerSource } from "./tree/layer-source.ts";
 import { LayeredTree, type TreeNode } from "./tree/layered-tree.ts";
+import { TreeSource } from "./tree-source.ts";
 import { Expander, PREDEFINED, Variables } from "./variables.ts";
 
 /** What a stage is at some point of its instructions: an image in the making. */
@@ -33,12 +35,17 @@ export interface StageState extends ParentTree {
   config: ProcessConfig;
   /** What an image says beside its config: platform, author. */
   image: Pick<ImageConfig, "architecture" | "os" | "variant" | "author">;
-  layers: Pick<BuiltLayer, "diffID" | "digest" | "size" | "mediaType">[];
+  layers: Pick<MadeLayer, "diffID" | "mediaType" | "blob">[];
   history: HistoryEntry[];
   /** Names everything that the stage is made of, its config too. */
   key: string;
   /** When the last of it was made. */
   created: string;
+}
+
+/** A stage all of whose blobs are in the store. */
+export interface FinishedStage extends Omit<StageState, "layers"> {
+  layers: Pick<BuiltLayer, "diffID" | "digest" | "size" | "mediaType">[];
 }
 
 /** What all stages of a build share. */
@@ -50,6 +57,8 @@ export interface BuildWorld {
   trash: Trash;
   explainer: Explainer;
   tell: OnBuildEvent;
+  /** Work that no step waits for, but the build. */
+  later(work: Promise<unknown>): void;
   /** A new number for a step that people are shown. */
   nextStep(): number;
   /** The context; made when the first instruction asks for it. */
@@ -172,14 +181,14 @@ export class StageBuilder {
   }
 
   /** A step that makes no layer: its time is remembered, so that the image of a repeated build is the same. */
-  #emptyStep(createdBy: string): boolean {
+  async #emptyStep(createdBy: string): Promise<boolean> {
     const parts = { parent: this.#state.key, instruction: createdBy };
     const key = stepKey({ kind: "config", ...parts });
     const found = this.#useCache ? this.#world.cache.get(key) : undefined;
-    const result = found ?? { created: this.#now() };
+    const result: StepResult = found ?? { created: this.#now() };
     if (!found) this.#world.cache.put(key, result);
-    this.#push(key, result, createdBy, false);
-    this.#why(key, parts, found);
+    this.#push(key, { created: result.created }, createdBy, false);
+    await this.#why(key, parts, found);
     return found !== undefined;
   }
 
@@ -188,7 +197,12 @@ export class StageBuilder {
     return new Date(sourceDateEpoch === undefined ? Date.now() : sourceDateEpoch * 1000).toISOString();
   }
 
-  #push(key: string, result: StepResult, createdBy: string, withFiles: boolean): void {
+  #push(
+    key: string,
+    result: { created: string; layer?: MadeLayer | undefined },
+    createdBy: string,
+    withFiles: boolean,
+  ): void {
     const { engine, identity, options } = this.#world;
     const state = this.#state;
     const created = options.sourceDateEpoch === undefined ? result.created : this.#now();
@@ -208,20 +222,25 @@ export class StageBuilder {
     };
   }
 
-  #why(key: string, parts: KeyParts, found: unknown): void {
-    const reason = this.#world.explainer.reason(
-      this.#name,
-      this.#number,
+  async #why(key: string, parts: KeyParts, found: unknown, files?: () => Promise<string[]>): Promise<void> {
+    const reason = await this.#world.explainer.reason({
+      place: `${this.#name}/${this.#number}`,
       key,
       parts,
-      found !== undefined,
-      this.#useCache,
-    );
+      hit: found !== undefined,
+      useCache: this.#useCache,
+      ...(files && { files }),
+    });
     if (reason !== undefined) this.#world.tell({ type: "why", step: this.#step, reason });
   }
 
   /** Makes a step's layer, or finds it. The layers of the store may have gone: then it is made anew. */
-  async #layerStep(own: KeyParts, createdBy: string, make: () => Promise<BuiltLayer | undefined>): Promise<boolean> {
+  async #layerStep(
+    own: KeyParts,
+    createdBy: string,
+    make: () => Promise<MadeLayer | undefined>,
+    files?: () => Promise<string[]>,
+  ): Promise<boolean> {
     const { cache, engine, identity, options } = this.#world;
     const parts: KeyParts = {
       ...own,
@@ -239,18 +258,26 @@ export class StageBuilder {
         found = undefined;
       }
     }
-    this.#why(key, parts, found);
-    let result = found;
-    if (!result) {
-      const layer = await make();
-      result = { ...(layer && { layer }), created: this.#now() };
-      cache.put(key, result);
+    await this.#why(key, parts, found, files);
+    if (found) {
+      this.#push(key, { ...found, layer: found.layer && { ...found.layer, blob: found.layer } }, createdBy, true);
+      return true;
     }
-    this.#push(key, result, createdBy, true);
-    return found !== undefined;
+    const layer = await make();
+    const created = this.#now();
+    this.#push(key, { created, layer }, createdBy, true);
+    if (layer) this.#world.later(this.#keep(key, created, layer));
+    else cache.put(key, { created });
+    return false;
   }
 
-  #arg(one: Extract<StageInstruction, { kind: "ARG" }>): boolean {
+  /** A step is one only once its blob is in the store. */
+  async #keep(key: string, created: string, { blob, ...layer }: MadeLayer): Promise<void> {
+    const { digest, size } = await blob;
+    this.#world.cache.put(key, { created, layer: { ...layer, digest, size } });
+  }
+
+  #arg(one: Extract<StageInstruction, { kind: "ARG" }>): Promise<boolean> {
     const { options, globals, platformArgs } = this.#world;
     const shown = one.args.map(({ name, value }) => {
       const given =
@@ -477,6 +504,7 @@ export class StageBuilder {
     const from = one.from && (await this.#world.source(this.#expander.word(one.from, lookup), one.from.span));
     let gathered = false;
     const gather = async () => {
+      if (gathered) return;
       gathered = true;
       for (const heredoc of one.heredocs) {
         const text = heredocContent(heredoc);
@@ -498,7 +526,7 @@ export class StageBuilder {
     let content = memo === undefined ? undefined : cache.read<string[]>("digests", memo);
     if (!content) {
       await gather();
-      content = contentLines(request);
+      content = await contentKeys(request);
       if (memo !== undefined) cache.write("digests", memo, content);
     }
     const flags = [
@@ -513,12 +541,29 @@ export class StageBuilder {
       owner: owner ? `${owner.uid}:${owner.gid}` : "",
       content,
     };
+<<<<<<< HEAD
     return this.#layerStep(parts, [one.kind, ...flags, shown].join(" "), async () => {
       if (!gathered) await gather();
       const layer = new CopyLayer(this.#tree(), request);
       const { makeLayer } = await import("./make-layer.ts");
       return makeLayer(engine, identity, this.#state, layer.entries(), options);
     });
+=======
+    return this.#layerStep(
+      parts,
+      [one.kind, ...flags, shown].join(" "),
+      async () => {
+        await gather();
+        const layer = new CopyLayer(this.#tree(), request);
+        const { makeLayer } = await import("./make-layer.ts");
+        return makeLayer(engine, identity, this.#state, layer.entries(), options.sourceDateEpoch);
+      },
+      async () => {
+        await gather();
+        return contentLines(request);
+      },
+    );
+>>>>>>> d3b46db (build: a context is compared folder by folder, a layer's tree is made without its tar)
   }
 
   #needsFolder(one: CopyInstruction): DockerfileError {
@@ -539,6 +584,7 @@ export class StageBuilder {
         this.#world,
         one,
         value,
+        exclude,
         (why, hint) => new DockerfileError(this.#source, text.span, why, hint),
       );
       if (added) return added;
@@ -559,7 +605,6 @@ export class StageBuilder {
     const result: CopySource[] = [];
     for (const place of found) {
       const named = cut !== "" && place.named.startsWith(`${cut}/`) ? place.named.slice(cut.length + 1) : place.named;
-      const kept = { ...place, named };
       if (one.kind === "ADD" && place.kind === "file" && one.unpack !== false) {
         const { archiveSource } = await import("./add-sources.ts");
         const archive = await archiveSource(tree, place);
@@ -568,7 +613,7 @@ export class StageBuilder {
           continue;
         }
       }
-      result.push({ kind: "tree", tree, found: kept, entries: await collect(tree, place, exclude) });
+      result.push(new TreeSource(tree, place, named, exclude, this.#world.cache));
     }
     return result;
   }

@@ -90,7 +90,7 @@ export async function* packTar(
     writer.record.set(record);
     if (record[4] !== RecordKind.END) {
       result.entries++;
-      if (options.layer) checkName(record);
+      if (options.layer) checkLayerName(record);
       restate(view, record, options);
     } else if (record.readBigUInt64LE(40) > 0n) {
       result.exact = false;
@@ -129,7 +129,7 @@ export async function* packTar(
 const WHITEOUT = Buffer.from(".wh.");
 
 /** A file of such a name cannot be told from the mark of a removed one. */
-function checkName(record: Buffer): void {
+export function checkLayerName(record: Buffer): void {
   const path = record.subarray(RECORD_HEADER_SIZE, RECORD_HEADER_SIZE + record.readUInt32LE(64));
   const at = path.indexOf(WHITEOUT);
   if (at < 0) return;

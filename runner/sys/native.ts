@@ -65,6 +65,8 @@ function checked(result: number, call: string, path?: string): number {
 interface Addon {
   replace(path: string, argv: string[]): number;
   openInRoot(root: string, path: string, flags: number): number;
+  scanFolder(path: string, out: Buffer): number;
+  readSmall(path: string, out: Buffer): number;
 }
 
 let addon: Addon | undefined;
@@ -87,6 +89,20 @@ export function replaceProcess(path: string, argv: string[]): never {
 /** Opens `path` as if `root` were `/`: links and `..` stay below it. Returns a descriptor, for reading unless `flags` say otherwise. */
 export function openInRoot(root: string, path: string, flags = 0): number {
   return checked(quick().openInRoot(root, path, flags), "openat2", path);
+}
+
+/** The entries of a folder into `out`; scan.ts tells what they look like. Returns their bytes, or undefined where `out` is too small. */
+export function scanInto(path: string, out: Buffer): number | undefined {
+  const result = quick().scanFolder(path, out);
+  if (result < 0 && getSystemErrorName(result) === "EOVERFLOW") return undefined;
+  return checked(result, "scandir", path);
+}
+
+/** A regular file's stamp and content into `out`. Returns the length of the content, or undefined where `out` is too small. */
+export function readInto(path: string, out: Buffer): number | undefined {
+  const result = quick().readSmall(path, out);
+  if (result < 0 && getSystemErrorName(result) === "EFBIG") return undefined;
+  return checked(result, "read", path);
 }
 
 /**

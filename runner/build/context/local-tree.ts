@@ -1,16 +1,9 @@
-import {
-  type BigIntStats,
-  closeSync,
-  lstatSync,
-  openSync,
-  readdirSync,
-  readlinkSync,
-  readSync,
-  realpathSync,
-} from "node:fs";
+import { createHash } from "node:crypto";
+import { closeSync, existsSync, lstatSync, openSync, readdirSync, readlinkSync, readSync, realpathSync } from "node:fs";
 import { join } from "node:path";
 import { TsboxError, visible } from "../../base/error.ts";
 import { type LayerRecord, layerRecord, RecordKind } from "../../layers/abi.ts";
+import { foldersIn, readSmall, type Scanned, scanBytes, scanFolder, stampOf } from "../../sys/scan.ts";
 import { cleanPath, hasWildcards, matchesName } from "../glob.ts";
 import type { Ignore } from "../ignore.ts";
 import type { HashCache } from "./hash-cache.ts";
@@ -26,14 +19,17 @@ export class LocalTree implements SourceTree {
   readonly name: string;
   /** The folder, links followed. */
   readonly root: string;
+  /** It is there for the next build too. */
+  readonly lasting: boolean;
   readonly #ignore: Ignore;
   readonly #hashes: HashCache;
 
-  constructor(root: string, ignore: Ignore, hashes: HashCache, name = "the context") {
+  constructor(root: string, ignore: Ignore, hashes: HashCache, name: string, lasting = false) {
     this.root = realpathSync(root);
     this.#ignore = ignore;
     this.#hashes = hashes;
     this.name = name;
+    this.lasting = lasting;
   }
 
   find(pattern: string): Found[] {
@@ -129,77 +125,139 @@ export class LocalTree implements SourceTree {
     return new OutsideContext(`"${visible(named)}" is a link that leads out of ${this.name}${where}`);
   }
 
-  *walk(found: Found, leaveOut: (path: string) => boolean): Generator<SourceEntry> {
-    yield* this.#walk(found.path, "", leaveOut);
+  /**
+   * Changes whenever anything below does that a build could see: it is made of what the kernel tells of each file, and no file is opened. Folders
+   * that are left out whole are not looked into.
+   */
+  fingerprint(found: Found): string {
+    const hash = createHash("sha256");
+    const file = join(this.root, found.path);
+    const scan = (path: string) => {
+      const bytes = scanBytes(join(this.root, path));
+      hash.update(`${path}\0${bytes.length}\0`).update(bytes);
+      for (const name of foldersIn(bytes)) {
+        const folder = path === "" ? name : `${path}/${name}`;
+        if (!this.#ignore.any || !this.#ignore.excludes(folder) || !this.#ignore.excludesAllBelow(folder)) scan(folder);
+      }
+    };
+    hash.update(stampOf(lstatSync(file, { bigint: true })));
+    if (found.kind === "directory") scan(found.path);
+    return hash.digest("hex");
   }
 
-  *#walk(path: string, below: string, leaveOut: (path: string) => boolean): Generator<SourceEntry> {
-    const file = join(this.root, path);
+  /** What .dockerignore says, as text: another one makes another context of the same files. */
+  get ignored(): string {
+    return this.#ignore.text;
+  }
+
+  *walk(found: Found, leaveOut: (path: string) => boolean): Generator<SourceEntry> {
+    const file = join(this.root, found.path);
     const stats = lstatSync(file, { bigint: true, throwIfNoEntry: false });
     if (!stats) return; // gone meanwhile
-    const excluded = path !== "" && (leaveOut(path) || (this.#ignore.any && this.#ignore.excludes(path)));
+    const kind = stats.isDirectory()
+      ? "directory"
+      : stats.isFile()
+        ? "file"
+        : stats.isSymbolicLink()
+          ? "symlink"
+          : "other";
+    const own: Scanned = {
+      name: "",
+      kind,
+      mode: Number(stats.mode) & 0o7777,
+      size: Number(stats.size),
+      mtimeSeconds: Number(stats.mtimeNs / 1_000_000_000n),
+      stamp: stampOf(stats),
+    };
+    yield* this.#walk(own, found.path, "", { leaveOut, first: new Map() });
+  }
+
+  *#walk(own: Scanned, path: string, below: string, walk: Walk): Generator<SourceEntry> {
+    const excluded = path !== "" && (walk.leaveOut(path) || (this.#ignore.any && this.#ignore.excludes(path)));
     if (excluded) {
-      if (!stats.isDirectory() || this.#ignore.excludesAllBelow(path)) return;
+      if (own.kind !== "directory" || this.#ignore.excludesAllBelow(path)) return;
       // only what is taken back, and the folder itself once something is
-      const inside = this.#inside(path, below, leaveOut);
+      const inside = this.#inside(path, below, walk);
       const first = inside.next();
       if (first.done) return;
-      yield this.#entry(file, path, below, stats);
+      yield this.#entry(own, path, below, walk);
       yield first.value;
       yield* inside;
       return;
     }
     // sockets and the like are nothing that an image could hold
-    if (!stats.isDirectory() && !stats.isFile() && !stats.isSymbolicLink()) return;
-    yield this.#entry(file, path, below, stats);
-    if (stats.isDirectory()) yield* this.#inside(path, below, leaveOut);
+    if (own.kind === "other") return;
+    yield this.#entry(own, path, below, walk);
+    if (own.kind === "directory") yield* this.#inside(path, below, walk);
   }
 
-  *#inside(path: string, below: string, leaveOut: (path: string) => boolean): Generator<SourceEntry> {
-    for (const name of readdirSync(join(this.root, path)).sort()) {
-      yield* this.#walk(path === "" ? name : `${path}/${name}`, below === "" ? name : `${below}/${name}`, leaveOut);
+  *#inside(path: string, below: string, walk: Walk): Generator<SourceEntry> {
+    for (const own of scanFolder(join(this.root, path))) {
+      const { name } = own;
+      // what came of bytes that are no UTF-8 would not be found again
+      if (name.includes("\ufffd") && !existsSync(join(this.root, path, name))) {
+        throw new TsboxError(`Cannot copy "${visible(join(path, name))}" of ${this.name}: its name is not UTF-8`, {
+          code: "NAME_NOT_UTF8",
+          hint: "rename it, or name it in .dockerignore by a pattern",
+        });
+      }
+      yield* this.#walk(own, path === "" ? name : `${path}/${name}`, below === "" ? name : `${below}/${name}`, walk);
     }
   }
 
-  #entry(file: string, path: string, below: string, stats: BigIntStats): SourceEntry {
-    const common: Partial<LayerRecord> = {
-      path: Buffer.from(below),
-      mode: Number(stats.mode) & 0o7777,
-      mtimeSeconds: Number(stats.mtimeNs / 1_000_000_000n),
-    };
-    if (stats.isDirectory()) return { path: below, record: layerRecord(RecordKind.DIRECTORY, common) };
-    if (stats.isSymbolicLink()) {
+  #entry(own: Scanned, path: string, below: string, walk: Walk): SourceEntry {
+    const file = join(this.root, path);
+    const { stamp, size } = own;
+    const common: Partial<LayerRecord> = { path: Buffer.from(below), mode: own.mode, mtimeSeconds: own.mtimeSeconds };
+    if (own.kind === "directory") return { path: below, record: layerRecord(RecordKind.DIRECTORY, common) };
+    if (own.kind === "symlink") {
       const link = readlinkSync(file, { encoding: "buffer" });
-      return { path: below, record: layerRecord(RecordKind.SYMLINK, { ...common, mode: 0o777, link }) };
+      return { path: below, stamp, record: layerRecord(RecordKind.SYMLINK, { ...common, mode: 0o777, link }) };
     }
-    const size = Number(stats.size);
+    const linked = own.shared === undefined ? undefined : walk.first.get(own.shared);
+    if (own.shared !== undefined && linked === undefined) walk.first.set(own.shared, below);
     return {
       path: below,
+      stamp,
+      ...(linked !== undefined && { linked }),
       record: layerRecord(RecordKind.FILE, { ...common, size, data: size }),
-      digest: () => this.#hashes.digest(file, path, stats),
+      digest: () => this.#hashes.digest(file, path, stamp),
       content: () => fileContent(file, size),
     };
   }
 }
 
+/** What one walk keeps in mind: which name of an inode came first. */
+interface Walk {
+  leaveOut: (path: string) => boolean;
+  first: Map<string, string>;
+}
+
 const CHUNK = 1 << 20;
+const SMALL = 128 << 10;
 
 /** Exactly so many bytes: a file that grew meanwhile gives what it had, one that shrank is an error. */
 function* fileContent(file: string, size: number): Generator<Uint8Array> {
+  const small = size <= SMALL ? readSmall(file)?.content : undefined;
+  if (small) {
+    if (small.length < size) throw shrank(file);
+    if (size > 0) yield Buffer.from(small.subarray(0, size));
+    return;
+  }
   const fd = openSync(file, "r");
   try {
     for (let left = size; left > 0; ) {
       const buffer = Buffer.allocUnsafe(Math.min(left, CHUNK));
       const count = readSync(fd, buffer, 0, buffer.length, null);
-      if (count === 0) {
-        throw new TsboxError(`Cannot copy "${visible(file)}": it became shorter while it was read`, {
-          code: "CHANGED",
-        });
-      }
+      if (count === 0) throw shrank(file);
       left -= count;
       yield buffer.subarray(0, count);
     }
   } finally {
     closeSync(fd);
   }
+}
+
+function shrank(file: string): TsboxError {
+  return new TsboxError(`Cannot copy "${visible(file)}": it became shorter while it was read`, { code: "CHANGED" });
 }

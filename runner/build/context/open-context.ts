@@ -70,13 +70,17 @@ export async function openContext(world: World, stdin: AsyncIterable<Uint8Array>
       : { text: readFileSync(path, "utf8"), name: shownName(path, options.cwd) };
   const ignore = readIgnore(folder, path);
   const fixed = context.kind === "folder" ? folder : JSON.stringify(context);
-  const name = createHash("sha256").update(fixed).digest("hex").slice(0, 32);
   // a context that was made for this build has new inodes each time: nothing to remember
-  const hashes = new HashCache(
-    join(context.kind === "folder" ? join(buildCacheFolder(world.engine.root), "hashes") : dirname(folder), name),
-  );
-  const tree = new LocalTree(folder, ignore, hashes);
+  const lasting = context.kind === "folder";
+  const hashes = lasting ? contextHashes(world.engine.root, folder) : new HashCache(join(dirname(folder), "hashes"));
+  const tree = new LocalTree(folder, ignore, hashes, "the context", lasting);
   return { tree, ignore, hashes, dockerfile, identity: `${fixed} ${path ?? "-"} ${options.target ?? ""}` };
+}
+
+/** What is remembered of the files of a folder that builds read from. */
+export function contextHashes(root: string, folder: string): HashCache {
+  const name = createHash("sha256").update(folder).digest("hex").slice(0, 32);
+  return new HashCache(join(buildCacheFolder(root), "hashes", name));
 }
 
 function shownName(path: string, cwd: string): string {

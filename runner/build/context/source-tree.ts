@@ -13,6 +13,10 @@ export interface Found {
 export interface SourceEntry {
   path: string;
   record: LayerRecord;
+  /** A file of which an earlier entry is another name: the path of that. */
+  linked?: string;
+  /** How the host's file system saw it. */
+  stamp?: string;
   /** SHA-256 of a file's content, in hexadecimal; asked for only by those who need it. */
   digest?: () => string;
   content?: () => Iterable<Uint8Array> | AsyncIterable<Uint8Array>;
@@ -26,4 +30,12 @@ export interface SourceTree {
   find(pattern: string): Found[];
   /** It and all below it, folders before what is in them, sorted by name. `leaveOut` says which paths, as seen from the tree's root, are not wanted. */
   walk(found: Found, leaveOut: (path: string) => boolean): Iterable<SourceEntry> | AsyncIterable<SourceEntry>;
+  /** Changes whenever anything of it might have; absent: not to be had without reading all of it. */
+  fingerprint?(found: Found): string;
+  /** The next build will find it where it is. */
+  lasting?: boolean;
+  /** Its folder on the host, if it has one. */
+  root?: string;
+  /** What is left out of it before anybody asks. */
+  ignored?: string;
 }

@@ -1,0 +1,69 @@
+import { createHash } from "node:crypto";
+import { type StepCache, stepKey } from "../store/build-cache.ts";
+import { isSettled } from "./context/hash-cache.ts";
+import type { Found, SourceEntry, SourceTree } from "./context/source-tree.ts";
+import { collect, entryLine } from "./copy-files.ts";
+
+/**
+ * A place of a tree that is copied. What a step's key needs of it is the digest of all names, modes, owners and contents; as long as the file system
+ * tells the same of every file, it is the one of the last build, and no file is even looked up by itself.
+ */
+export class TreeSource {
+  readonly kind = "tree";
+  readonly tree: SourceTree;
+  readonly found: Found;
+  /** The name it gets: its last component, with --parents all of them. */
+  readonly named: string;
+  readonly #exclude: string[];
+  readonly #cache: StepCache;
+  #entries: Promise<SourceEntry[]> | undefined;
+
+  constructor(tree: SourceTree, found: Found, named: string, exclude: string[], cache: StepCache) {
+    this.tree = tree;
+    this.found = found;
+    this.named = named;
+    this.#exclude = exclude;
+    this.#cache = cache;
+  }
+
+  entries(): Promise<SourceEntry[]> {
+    this.#entries ??= collect(this.tree, this.found, this.#exclude);
+    return this.#entries;
+  }
+
+  /** A line for each file that counts: what it is, its mode, owner and content; never its times. */
+  async lines(): Promise<string[]> {
+    const lines = (await this.entries()).map((entry) =>
+      entryLine(entry.path === "" ? this.named : `${this.named}/${entry.path}`, entry),
+    );
+    return lines;
+  }
+
+  /** The digest of the lines. */
+  async digest(): Promise<string> {
+    const { tree, found } = this;
+    const started = Date.now();
+    const fingerprint = tree.lasting ? tree.fingerprint?.(found) : undefined;
+    if (fingerprint === undefined) return digestOf(await this.lines());
+    const name = stepKey({
+      root: tree.root ?? "",
+      place: [found.path, this.named],
+      exclude: this.#exclude,
+      ignored: tree.ignored ?? "",
+    });
+    const known = this.#cache.read<{ fingerprint: string; digest: string }>("scans", name);
+    if (known?.fingerprint === fingerprint) return known.digest;
+    const digest = digestOf(await this.lines());
+    const entries = await this.entries();
+    // a file of this very moment could change once more and look the same
+    if (entries.every(({ stamp }) => stamp === undefined || isSettled(stamp, started)))
+      this.#cache.write("scans", name, { fingerprint, digest });
+    return digest;
+  }
+}
+
+function digestOf(lines: string[]): string {
+  const hash = createHash("sha256");
+  for (const line of lines) hash.update(line).update("\n");
+  return hash.digest("hex");
+}
