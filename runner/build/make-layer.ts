@@ -3,7 +3,7 @@ import { mkdirSync } from "node:fs";
 import type { Engine } from "../engine/engine.ts";
 import { explained } from "../engine/explain.ts";
 import { removeTrees } from "../engine/remove-trees.ts";
-import { type Applying, applyLayer, EVENTS_FD } from "../helper/client.ts";
+import { type Applied, type Applying, applyLayer, EVENTS_FD } from "../helper/client.ts";
 import { encodeRecord, layerRecord, RecordKind } from "../layers/abi.ts";
 import { Batch, writableSink } from "../layers/batch.ts";
 import { gzipPieces } from "../layers/gzip.ts";
@@ -24,14 +24,6 @@ import { lock, unlock } from "../sys/native.ts";
 import { Channel } from "./channel.ts";
 import { chainOn, type ParentTree } from "./parent-tree.ts";
 
-<<<<<<< HEAD
-export interface MakeLayerOptions {
-  /** Seconds since 1970: no time in the layer is later. */
-  sourceDateEpoch?: number;
-  signal?: AbortSignal;
-}
-
-=======
 export type Blob = Pick<BuiltLayer, "digest" | "size">;
 
 /** A layer whose tree is there; its blob may still be on its way to the disk: the steps after it need only the tree. */
@@ -39,9 +31,14 @@ export interface MadeLayer extends Omit<BuiltLayer, "digest" | "size"> {
   blob: Blob | Promise<Blob>;
 }
 
+export interface MakeLayerOptions {
+  /** Seconds since 1970: no time in the layer is later. */
+  sourceDateEpoch?: number;
+  signal?: AbortSignal;
+}
+
 type Entries = Iterable<OutgoingEntry> | AsyncIterable<OutgoingEntry>;
 
->>>>>>> d3b46db (build: a context is compared folder by folder, a layer's tree is made without its tar)
 /**
  * Makes a layer of entries: one pass gives the unpacked tree, its tar's digest and, in the background, its compressed blob. The same entries give the
  * same bytes.
@@ -50,17 +47,9 @@ export async function makeLayer(
   engine: Engine,
   identity: Identity,
   parent: ParentTree,
-<<<<<<< HEAD
-  entries: Iterable<OutgoingEntry> | AsyncIterable<OutgoingEntry>,
-  options: MakeLayerOptions = {},
-): Promise<BuiltLayer> {
-  const { sourceDateEpoch = Number.POSITIVE_INFINITY, signal } = options;
-=======
   entries: Entries,
-  /** Seconds since 1970: no time in the layer is later. */
-  sourceDateEpoch = Number.POSITIVE_INFINITY,
+  { sourceDateEpoch = Number.POSITIVE_INFINITY, signal }: MakeLayerOptions = {},
 ): Promise<MadeLayer> {
->>>>>>> d3b46db (build: a context is compared folder by folder, a layer's tree is made without its tar)
   const layout = storeLayout(engine.root);
   await claimLayers(layout, identity.key, idMapText(identity));
   const staged = stagingFolder(layout);
@@ -78,27 +67,24 @@ export async function makeLayer(
     const pieces = new Channel<Buffer>(4);
     const blob = putBlobStream(layout, gzipPieces(pieces, pool)).then(({ digest, size }) => ({ digest, size }));
     blob.catch(() => {}); // told to whoever waits for it
+    const abort = () => apply.kill();
+    signal?.addEventListener("abort", abort, { once: true });
     let written: Written;
+    let applied: Applied;
     try {
-      written = await write(apply, clamped(entries, sourceDateEpoch), pieces, pool);
+      written = await write(apply, clamped(entries, sourceDateEpoch, signal), pieces, pool);
+      applied = await apply.done.catch((error: unknown) => {
+        throw explained(error);
+      });
     } catch (error) {
       pieces.end(error);
       apply.kill();
       await Promise.allSettled([blob, apply.done]);
+      signal?.throwIfAborted();
       throw error;
+    } finally {
+      signal?.removeEventListener("abort", abort);
     }
-<<<<<<< HEAD
-  }
-  let diffID: Digest;
-  try {
-    diffID = await unpackOne(engine, identity, tar(), parent.lowers, {
-      ...(parent.chainID && { parent: parent.chainID }),
-      ...(signal && { signal }),
-=======
-    const applied = await apply.done.catch((error: unknown) => {
-      throw explained(error);
->>>>>>> d3b46db (build: a context is compared folder by folder, a layer's tree is made without its tar)
-    });
     const { diffID, tarSize } = written;
     const chainID = chainOn(parent.chainID, diffID);
     const meta = { diffID, chainID, size: tarSize, entries: written.entries };
@@ -266,8 +252,9 @@ class TarPieces {
   }
 }
 
-async function* clamped(entries: Entries, epoch: number) {
+async function* clamped(entries: Entries, epoch: number, signal: AbortSignal | undefined) {
   for await (const entry of entries) {
+    signal?.throwIfAborted();
     const late = entry.record.mtimeSeconds >= epoch;
     yield late ? { ...entry, record: { ...entry.record, mtimeSeconds: epoch, mtimeNanoseconds: 0 } } : entry;
   }

@@ -541,14 +541,6 @@ export class StageBuilder {
       owner: owner ? `${owner.uid}:${owner.gid}` : "",
       content,
     };
-<<<<<<< HEAD
-    return this.#layerStep(parts, [one.kind, ...flags, shown].join(" "), async () => {
-      if (!gathered) await gather();
-      const layer = new CopyLayer(this.#tree(), request);
-      const { makeLayer } = await import("./make-layer.ts");
-      return makeLayer(engine, identity, this.#state, layer.entries(), options);
-    });
-=======
     return this.#layerStep(
       parts,
       [one.kind, ...flags, shown].join(" "),
@@ -556,14 +548,13 @@ export class StageBuilder {
         await gather();
         const layer = new CopyLayer(this.#tree(), request);
         const { makeLayer } = await import("./make-layer.ts");
-        return makeLayer(engine, identity, this.#state, layer.entries(), options.sourceDateEpoch);
+        return makeLayer(engine, identity, this.#state, layer.entries(), options);
       },
       async () => {
         await gather();
         return contentLines(request);
       },
     );
->>>>>>> d3b46db (build: a context is compared folder by folder, a layer's tree is made without its tar)
   }
 
   #needsFolder(one: CopyInstruction): DockerfileError {
