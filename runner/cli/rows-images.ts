@@ -51,7 +51,9 @@ export function imageRows(item: ImageItem, now: number, truncate: boolean): obje
     Digest: item.digest ?? "<none>",
     ID: truncate ? shortId(item.id) : item.id,
     CreatedSince: ago(created, now),
-    CreatedAt: created === undefined ? "N/A" : goTime(created),
+    get CreatedAt() {
+      return created === undefined ? "N/A" : goTime(created);
+    },
     Size: humanSize(item.size),
     Containers: item.containers === undefined ? "N/A" : String(item.containers),
     SharedSize: "N/A",

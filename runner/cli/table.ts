@@ -23,6 +23,7 @@ export function formatTable(rows: readonly (readonly string[])[]): string {
 
 /** Code points, not UTF-16 units, so that accented names and emoji do not shift a column by their encoding. */
 function displayWidth(text: string): number {
+  if (/^[ -~]*$/.test(text)) return text.length;
   let width = 0;
   for (const character of text) width += /\p{Mark}/u.test(character) ? 0 : 1;
   return width;

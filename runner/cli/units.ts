@@ -89,8 +89,11 @@ export function goTime(moment: Date): string {
   return `${day} ${clock} ${zone} ${zoneName(moment, zone)}`;
 }
 
+let zoneFormat: Intl.DateTimeFormat | undefined;
+
 function zoneName(moment: Date, fallback: string): string {
-  const parts = new Intl.DateTimeFormat("en-US", { timeZoneName: "short" }).formatToParts(moment);
+  zoneFormat ??= new Intl.DateTimeFormat("en-US", { timeZoneName: "short" });
+  const parts = zoneFormat.formatToParts(moment);
   const name = parts.find((part) => part.type === "timeZoneName")?.value ?? fallback;
   return /^[A-Z]+$/.test(name) ? name : fallback;
 }
