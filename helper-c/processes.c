@@ -1,6 +1,7 @@
 /*
  * `processes PID STARTTIME list|stop|continue`: every process of the pid namespace that PID is the
- * first of, and of those nested in it: one pid a line, or SIGSTOP or SIGCONT to each.
+ * first of, and of those nested in it: one pid a line, or SIGSTOP or SIGCONT to each. With
+ * `limit NAME SOFT HARD` each gets this resource limit, again until none is found that had another.
  *
  * Stopping is a race with fork: a process that is not stopped yet may have made another one that the
  * last look at /proc did not see. So look again until a whole round finds nothing that still moves.
@@ -13,6 +14,7 @@
 #include <stdlib.h>
 #include <string.h>
 #include <sys/ioctl.h>
+#include <sys/resource.h>
 #include <sys/stat.h>
 #include <sys/syscall.h>
 #include <time.h>
@@ -83,7 +85,31 @@ static bool moves(char state)
     return state && !strchr("TtZX", state);
 }
 
-enum action { ACTION_LIST, ACTION_STOP, ACTION_CONTINUE };
+enum action { ACTION_LIST, ACTION_STOP, ACTION_CONTINUE, ACTION_LIMIT };
+
+static struct {
+    int resource;
+    struct rlimit limit;
+} wish;
+
+/* Whether it had another limit. One that has just ended has none. */
+static bool limit_one(pid_t pid)
+{
+    struct rlimit before;
+    if (prlimit(pid, (__rlimit_resource_t)wish.resource, &wish.limit, &before) == 0)
+        return before.rlim_cur != wish.limit.rlim_cur || before.rlim_max != wish.limit.rlim_max;
+    if (errno != ESRCH)
+        die(errno, NULL, "Cannot change the limit of process %d", pid);
+    return false;
+}
+
+static bool parse_limit(const char *text, rlim_t *value)
+{
+    uint64_t number = RLIM_INFINITY;
+    bool known = strcmp(text, "unlimited") == 0 || parse_number(text, UINT64_MAX - 1, &number);
+    *value = (rlim_t)number;
+    return known;
+}
 
 /* The descriptor holds the process; only then is it sure that the namespace is this one's. */
 static bool act_on(pid_t pid, enum action action, const struct identity *own, const struct identity *wanted)
@@ -92,6 +118,8 @@ static bool act_on(pid_t pid, enum action action, const struct identity *own, co
         printf("%d\n", pid);
         return false;
     }
+    if (action == ACTION_LIMIT)
+        return state_of(pid) != 'Z' && limit_one(pid);
     bool moving = moves(state_of(pid));
     if (moving == (action == ACTION_CONTINUE))
         return false;
@@ -122,14 +150,20 @@ static bool look_once(enum action action, const struct identity *own, const stru
 int cmd_processes(int argc, char **argv)
 {
     static const char *const actions[] = {
-        [ACTION_LIST] = "list", [ACTION_STOP] = "stop", [ACTION_CONTINUE] = "continue"};
+        [ACTION_LIST] = "list", [ACTION_STOP] = "stop", [ACTION_CONTINUE] = "continue", [ACTION_LIMIT] = "limit"};
     uint64_t pid, start;
     size_t action = 0;
-    while (argc == 4 && action < countof(actions) && strcmp(argv[3], actions[action]) != 0)
+    int words = argc > 3 && strcmp(argv[3], "limit") == 0 ? 7 : 4;
+    while (argc == words && action < countof(actions) && strcmp(argv[3], actions[action]) != 0)
         action++;
-    if (argc != 4 || action == countof(actions) || !parse_number(argv[1], INT_MAX, &pid) ||
+    if (argc != words || action == countof(actions) || !parse_number(argv[1], INT_MAX, &pid) ||
         !parse_number(argv[2], UINT64_MAX, &start))
-        die(0, NULL, "Cannot look at the processes: usage: tsbox-helper processes PID STARTTIME list|stop|continue");
+        die(0, NULL, "Cannot look at the processes: usage: tsbox-helper processes PID STARTTIME list|stop|continue|limit NAME SOFT HARD");
+    if (words == 7) {
+        wish.resource = rlimit_resource(argv[4]);
+        if (wish.resource < 0 || !parse_limit(argv[5], &wish.limit.rlim_cur) || !parse_limit(argv[6], &wish.limit.rlim_max))
+            die(0, argv[4], "Cannot change the limit: no such limit, or not a number");
+    }
     struct identity own, wanted;
     if (!identify(getpid(), &own) || !identify((pid_t)pid, &wanted) || process_start_time((pid_t)pid) != start)
         die(ESRCH, argv[1], "Cannot find the container's first process");
@@ -138,7 +172,7 @@ int cmd_processes(int argc, char **argv)
         die(0, argv[1], "Cannot tell the container's processes from others: it shares their pid namespace");
     for (int round = 0; look_once((enum action)action, &own, &wanted); round++) {
         if (round == ROUNDS_MAX)
-            die(0, argv[1], "Cannot stop all processes of the container: some wait for a device");
+            die(0, argv[1], words == 7 ? "Cannot change the limit of all processes: new ones come too fast" : "Cannot stop all processes of the container: some wait for a device");
         nanosleep(&(struct timespec){.tv_nsec = 1000000}, NULL);
     }
     return fflush(stdout) ? EXIT_TSBOX : 0;

@@ -21,7 +21,7 @@ export interface ContainerItem {
     network: string;
     ports?: readonly PortBinding[];
     config?: object;
-    mounts: readonly { name?: string; source?: string; target: string }[];
+    mounts: readonly { kind?: string; name?: string; source?: string; target: string }[];
   };
   state: { status: string; pid: number; exitCode: number; startedAt: string; finishedAt: string };
   health?: string;
@@ -86,7 +86,7 @@ export function containerRow(
       .join(","),
     Label: (key: string) => (Object.hasOwn(record.labels, key) ? record.labels[key] : ""),
     Mounts: mounts.map((mount) => visible(truncate ? ellipsis(mount, 15) : mount)).join(","),
-    LocalVolumes: "0",
+    LocalVolumes: String(record.mounts.filter(({ kind }) => kind === "volume").length),
     Networks: record.network,
     Pid: state.pid,
     ExitCode: state.exitCode,

@@ -25,7 +25,10 @@ export const VERBS: Record<string, VerbEntry> = {
   wait: { summary: "wait until containers end and show their exit codes", load: () => import("./commands/wait.ts") },
   pause: { summary: "stop all processes of containers", load: () => import("./commands/pause.ts") },
   unpause: { summary: "let paused containers go on", load: () => import("./commands/unpause.ts") },
-  update: { summary: "change the restart policy of containers", load: () => import("./commands/update.ts") },
+  update: {
+    summary: "change the restart policy and the limits of containers",
+    load: () => import("./commands/update.ts"),
+  },
   rename: { summary: "give a container another name", load: () => import("./commands/rename.ts") },
   cp: { summary: "copy files to and from a container", load: () => import("./commands/cp.ts") },
   rm: { summary: "remove containers", load: () => import("./commands/rm.ts") },
@@ -104,6 +107,7 @@ const HIDDEN: Record<string, VerbEntry> = {
   "container prune": { summary: "", load: () => import("./commands/container-prune.ts") },
   "healthcheck run": { summary: "check a container's health now", load: () => import("./commands/healthcheck-run.ts") },
   "network exists": { summary: "", load: () => import("./commands/network-exists.ts") },
+  "volume reload": { summary: "", load: () => import("./commands/volume-reload.ts") },
   "container exists": { summary: "", load: () => import("./commands/container-exists.ts") },
 };
 
@@ -149,7 +153,7 @@ const GROUPS: Record<string, Record<string, readonly string[]>> = {
   builder: { ...same("build"), ...group("builder", "prune") },
   network: { ...group("network", "ls", "inspect", "exists"), list: ["network ls"] },
   volume: {
-    ...group("volume", "create", "ls", "inspect", "exists", "export", "import", "rm", "prune"),
+    ...group("volume", "create", "ls", "inspect", "exists", "export", "import", "rm", "prune", "reload"),
     list: ["volume ls"],
     remove: ["volume rm"],
   },

@@ -21,12 +21,12 @@ export function generateID(): string {
   return randomHex(32);
 }
 
-/** Docker's rule for names. */
+/** Podman's rule for names; docker wants two letters. */
 export function checkName(name: string): string {
-  if (!/^[a-zA-Z0-9][a-zA-Z0-9_.-]+$/.test(name) || name.length > 128) {
+  if (!/^[a-zA-Z0-9][a-zA-Z0-9_.-]*$/.test(name) || name.length > 128) {
     throw new TsboxError(`Cannot use container name ${JSON.stringify(name)}: not a valid name`, {
       code: "INVALID_NAME",
-      hint: "letters, digits, underscores, dots and hyphens, at least two, starting with a letter or digit",
+      hint: "letters, digits, underscores, dots and hyphens, starting with a letter or digit",
     });
   }
   return name;

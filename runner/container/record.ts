@@ -49,6 +49,14 @@ export interface ContainerRecord {
   /** Bytes of the file system in memory that holds what it writes to its root; absent: that lies on disk. */
   storageSize?: number;
   mounts: UserMount[];
+  /** As --ulimit named them; programs that are executed into it have them, too. */
+  ulimits?: { name: string; soft: number | "unlimited"; hard: number | "unlimited" }[];
+  /** The streams that --attach of create or run named; absent: all. */
+  attach?: string[];
+  /** As asked for: --cap-add, --cap-drop, --shm-size. */
+  capAdd?: string[];
+  capDrop?: string[];
+  shmSize?: number;
   stopSignal: string;
   /** Milliseconds. */
   stopTimeout: number;

@@ -1,7 +1,7 @@
 import type { HelperEvent } from "../plan/types.ts";
 
-/** Docker's words; `dead` and `removing` are never seen: what cannot be removed stays what it was. */
-export type Status = "created" | "running" | "paused" | "restarting" | "exited";
+/** Docker's words. `dead`: whoever was `removing` it was killed before it was done; the next verb that changes the store goes on. */
+export type Status = "created" | "running" | "paused" | "restarting" | "exited" | "removing" | "dead";
 
 export interface ContainerState {
   status: Status;
@@ -25,7 +25,20 @@ export interface ContainerState {
 }
 
 /** Lines that the runner adds to the events of the helper. */
-export type RunnerEvent = { time: string } & ({ event: "paused" } | { event: "unpaused" } | { event: "start" });
+export type RunnerEvent = { time: string } & (
+  | { event: "paused" }
+  | { event: "unpaused" }
+  | { event: "start" }
+  | Remover
+);
+
+/** Somebody has begun to remove it: the process, in its boot. */
+export interface Remover {
+  event: "removing";
+  pid: number;
+  startTime: string;
+  boot: string;
+}
 
 export type ContainerEvent = HelperEvent | RunnerEvent;
 
@@ -56,6 +69,7 @@ type Transition<E> = (state: ContainerState, event: E) => ContainerState;
  *        ▲                │  └─────paused──────▲
  *      failed           exited ──▶ exited ──start, exec──▶ running
  *                         └─restarting─▶ restarting ──exec──▶ running
+ *     any that is not up ──removing──▶ removing, and dead once its remover is
  */
 const TRANSITIONS: { [K in ContainerEvent["event"]]?: Transition<Extract<ContainerEvent, { event: K }>> } = {
   // a user's start counts its restarts anew
@@ -88,6 +102,14 @@ const TRANSITIONS: { [K in ContainerEvent["event"]]?: Transition<Extract<Contain
     reason: event.reason,
     finishedAt: rfc3339(event.time),
   }),
+  removing: (state, event) => ({
+    ...state,
+    status: "removing",
+    pid: 0,
+    monitor: event.pid,
+    monitorStartTime: event.startTime,
+    boot: event.boot,
+  }),
   restarting: (state, event) => ({ ...state, status: "restarting", restarts: event.count }),
   failed: (state, event) => ({
     ...state,
@@ -112,6 +134,9 @@ export function foldState(events: ContainerEvent[], alive: IsAlive): ContainerSt
   for (const event of events) {
     const transition = TRANSITIONS[event.event] as Transition<ContainerEvent> | undefined;
     if (transition) state = transition(state, event);
+  }
+  if (state.status === "removing" && !alive(state.monitor, state.monitorStartTime, state.boot)) {
+    return { ...state, status: "dead" };
   }
   if (isUp(state) && !alive(state.pid, state.startTime, state.boot)) {
     return { ...state, status: "exited", pid: 0, exitCode: 137, reason: "lost" };

@@ -2,7 +2,13 @@ import { appendFileSync } from "node:fs";
 import { join } from "node:path";
 import { containerActor, journal } from "../container/journal.ts";
 import type { ContainerRecord } from "../container/record.ts";
-import { type ContainerEvent, type ContainerState, foldState, type RunnerEvent } from "../container/state.ts";
+import {
+  type ContainerEvent,
+  type ContainerState,
+  foldState,
+  type Remover,
+  type RunnerEvent,
+} from "../container/state.ts";
 import { readEvents } from "../helper/events.ts";
 import { isAlive } from "../sys/process.ts";
 import type { Engine } from "./engine.ts";
@@ -17,8 +23,13 @@ export function containerState(engine: Engine, record: ContainerRecord): Contain
 }
 
 /** Adds what the runner itself has done to the container's events. */
-export function noteEvent(engine: Engine, record: ContainerRecord, event: RunnerEvent["event"]): void {
-  const line = JSON.stringify({ event, time: String(BigInt(Date.now()) * 1_000_000n) });
+export function noteEvent(
+  engine: Engine,
+  record: ContainerRecord,
+  event: Exclude<RunnerEvent["event"], "removing"> | Remover,
+): void {
+  const fields = typeof event === "string" ? { event } : event;
+  const line = JSON.stringify({ ...fields, time: String(BigInt(Date.now()) * 1_000_000n) });
   appendFileSync(join(engine.containers.dir(record.id), "events"), `${line}\n`, { mode: 0o600 });
 }
 

@@ -34,7 +34,7 @@ import type { RunOptions } from "./run-options.ts";
 import { seccompFilter } from "./seccomp.ts";
 import { signalNumber } from "./signals.ts";
 
-const DEFAULT_SHM_SIZE = 64 << 20;
+export const DEFAULT_SHM_SIZE = 64 << 20;
 const DEFAULT_STOP_TIMEOUT = 10_000;
 /** Milliseconds that nobody lives to see the end of. */
 const FOR_EVER = 2 ** 40;
@@ -216,6 +216,11 @@ export async function createContainer(
     ...(options.kernel && { kernel: options.kernel }),
     ...(options.groupAdd && { groupAdd: options.groupAdd }),
     mounts,
+    ...(options.ulimits.length > 0 && { ulimits: options.ulimits }),
+    ...(options.attach && { attach: options.attach }),
+    ...(options.capAdd.length > 0 && { capAdd: options.capAdd }),
+    ...(options.capDrop.length > 0 && { capDrop: options.capDrop }),
+    ...(options.shmSize !== undefined && { shmSize: options.shmSize }),
     stopSignal,
     stopTimeout,
     ...(healthcheck && { healthcheck }),

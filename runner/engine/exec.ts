@@ -72,7 +72,7 @@ export function prepareExec(
       capabilities: options.privileged ? ALL_CAPABILITIES : BigInt(`0x${record.capabilities}`),
       noNewPrivileges: record.noNewPrivileges,
       ...(record.seccomp !== undefined && !options.privileged && { seccomp: record.seccomp }),
-      ulimits: [],
+      ulimits: record.ulimits ?? [],
     },
     record,
     { pid: state.pid, startTime: state.startTime },

@@ -6,10 +6,11 @@ import { containerState } from "./container-state.ts";
 import type { Engine } from "./engine.ts";
 import { removeTrees } from "./remove-trees.ts";
 
-/** Containers that were to remove themselves (--rm), but whose monitor was killed before. */
+/** Containers that were to remove themselves (--rm), but whose monitor was killed before; and those whose `rm` was. */
 export async function removeLost(engine: Engine): Promise<void> {
   for (const record of engine.containers.all()) {
-    if (!record.autoRemove || containerState(engine, record).reason !== "lost") continue;
+    const { status, reason } = containerState(engine, record);
+    if (status !== "dead" && !(record.autoRemove && reason === "lost")) continue;
     await (await import("./remove.ts")).removeIfPresent(engine, record.id);
   }
 }

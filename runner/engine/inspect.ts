@@ -38,7 +38,7 @@ function describe(engine: Engine, record: ContainerRecord): object {
       Restarting: state.status === "restarting",
       Health: health ? healthObject(health) : null,
       OOMKilled: state.reason === "oom",
-      Dead: false,
+      Dead: state.status === "dead",
       Pid: state.pid,
       ExitCode: state.exitCode,
       Error: state.error,
@@ -56,6 +56,7 @@ function describe(engine: Engine, record: ContainerRecord): object {
     Name: `/${record.name}`,
     RestartCount: state.restarts,
     Driver: "overlay",
+    Platform: "linux",
     HostConfig: {
       ...(record.storageSize !== undefined && { StorageOpt: { size: String(record.storageSize) } }),
       Binds: bindWords(record.mounts),
@@ -81,8 +82,14 @@ function describe(engine: Engine, record: ContainerRecord): object {
       ),
       GroupAdd: record.groupAdd ?? [],
       PidsLimit: record.processLimit ?? 0,
-      CapAdd: null,
-      CapDrop: null,
+      CapAdd: record.capAdd ?? null,
+      CapDrop: record.capDrop ?? null,
+      Ulimits: (record.ulimits ?? []).map(({ name, soft, hard }) => ({
+        Name: name,
+        Soft: limit(soft),
+        Hard: limit(hard),
+      })),
+      ShmSize: record.shmSize ?? 64 << 20,
       EffectiveCaps: capabilityNames(BigInt(`0x${record.capabilities}`)),
       SecurityOpt: [
         ...(record.noNewPrivileges ? ["no-new-privileges"] : []),
@@ -104,6 +111,10 @@ function describe(engine: Engine, record: ContainerRecord): object {
     Config: {
       Hostname: record.hostname,
       User: record.user,
+      Domainname: "",
+      AttachStdin: record.openStdin && (record.attach?.includes("stdin") ?? true),
+      AttachStdout: record.attach?.includes("stdout") ?? true,
+      AttachStderr: record.attach?.includes("stderr") ?? true,
       Tty: record.tty,
       OpenStdin: record.openStdin,
       Env: record.env,
@@ -119,6 +130,11 @@ function describe(engine: Engine, record: ContainerRecord): object {
     },
     NetworkSettings: { Networks: { [record.network]: {} }, Ports: running ? networkPorts(record) : {} },
   };
+}
+
+/** docker: -1 is no limit. */
+function limit(value: number | "unlimited"): number {
+  return value === "unlimited" ? -1 : value;
 }
 
 /** As they would stand behind -v. */

@@ -1,8 +1,9 @@
 import { TsboxError } from "../base/error.ts";
 import type { ContainerRecord } from "../container/record.ts";
 import { isUp } from "../container/state.ts";
+import { processStartTime } from "../sys/process.ts";
 import { containerIdentity } from "./container-identity.ts";
-import { containerState, tell } from "./container-state.ts";
+import { containerState, noteEvent, tell } from "./container-state.ts";
 import type { Engine } from "./engine.ts";
 import { removeTrees } from "./remove-trees.ts";
 import { stopRecord } from "./stop.ts";
@@ -26,6 +27,8 @@ export async function remove(
     const { timeout } = options;
     await stopRecord(engine, record, timeout ?? 0, timeout === undefined ? "SIGKILL" : record.stopSignal);
   }
+  // its monitor removes it, and may be done by now
+  if (!(record.autoRemove && state.pid !== 0)) noteRemover(engine, record);
   engine.containers.releaseName(record);
   await removeTrees(engine, [engine.containers.dir(record.id)], containerIdentity(engine, record));
   tell(engine, record, "destroy");
@@ -35,6 +38,12 @@ export async function remove(
     await removeUnused(engine, anonymous);
   }
   return record;
+}
+
+/** Others see that somebody is at work on it; and, if we are killed, that nobody is. */
+function noteRemover(engine: Engine, record: ContainerRecord): void {
+  const own = { pid: process.pid, startTime: processStartTime(process.pid) ?? "", boot: engine.host.bootID };
+  noteEvent(engine, record, { event: "removing", ...own });
 }
 
 /** For `--replace`. */

@@ -4,6 +4,7 @@ import { TsboxError } from "../base/error.ts";
 import { type ContainerRecord, STOP_MARK } from "../container/record.ts";
 import type { ContainerState } from "../container/state.ts";
 import { faceWords } from "../helper/wire.ts";
+import { isAlive } from "../sys/process.ts";
 import { containerState, noteEvent, tell } from "./container-state.ts";
 import type { Engine } from "./engine.ts";
 import { explainCommand } from "./explain-command.ts";
@@ -56,8 +57,7 @@ export async function restart(
     options.signal ?? record.stopSignal,
     "keep",
   );
-  noteEvent(engine, record, "start");
-  rmSync(join(engine.containers.dir(record.id), STOP_MARK), { force: true });
+  await letGo(engine, record);
   await startDetached(engine, record);
   tell(engine, record, "restart");
   return record;
@@ -84,6 +84,19 @@ async function makeReady(engine: Engine, record: ContainerRecord, state: Contain
   if (state.status === "restarting") {
     const { stopRecord } = await import("./stop.ts");
     await stopRecord(engine, record, 0, "SIGKILL", "keep");
+  }
+  await letGo(engine, record);
+}
+
+/** Milliseconds that the monitor of the run before may take to end. */
+const PATIENCE = 5000;
+
+/** Takes the mark of a stop away. The monitor of the run before must have read it by then: it would start the program again, or remove its files. */
+async function letGo(engine: Engine, record: ContainerRecord): Promise<void> {
+  const { monitor, monitorStartTime } = containerState(engine, record);
+  if (monitor !== 0 && isAlive(monitor, monitorStartTime)) {
+    const { waitForExit } = await import("../sys/native.ts");
+    await waitForExit(monitor, monitorStartTime, PATIENCE);
   }
   noteEvent(engine, record, "start");
   rmSync(join(engine.containers.dir(record.id), STOP_MARK), { force: true });

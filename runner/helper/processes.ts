@@ -5,9 +5,10 @@ import { helperPath } from "./locate.ts";
 /** The processes of a container by its first one: their pids, or all of them stopped or continued. */
 export function containerProcesses(
   first: { pid: number; startTime: string },
-  action: "list" | "stop" | "continue" = "list",
+  action: "list" | "stop" | "continue" | "limit" = "list",
+  ...more: string[]
 ): number[] {
-  const result = spawnSync(helperPath(), ["processes", String(first.pid), first.startTime, action], {
+  const result = spawnSync(helperPath(), ["processes", String(first.pid), first.startTime, action, ...more], {
     encoding: "utf8",
     maxBuffer: 64 << 20,
   });

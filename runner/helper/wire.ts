@@ -76,6 +76,19 @@ export function faceWords(face: Face): string[] {
   return out;
 }
 
+/** A container's plan with other resource limits. They stand right behind `pivot-root`, before which no word can be that one: all are paths, numbers and names of ours. */
+export function replaceLimits(plan: Buffer, limits: Omit<Extract<Op, { op: "rlimit" }>, "op">[]): Buffer {
+  const words = plan.toString("utf8").split("\0");
+  const start = words.findIndex(
+    (word, i) => word === "pivot-root" && (words[i + 1] === "rlimit" || words[i + 1] === "capabilities"),
+  );
+  if (start < 0) throw new RangeError("Cannot change the plan's limits: it does not enter a root of its own");
+  let end = start + 1;
+  while (words[end] === "rlimit") end += 4;
+  const made = limits.flatMap((limit) => opWords({ op: "rlimit", ...limit }).map(String));
+  return Buffer.from([...words.slice(0, start + 1), ...made, ...words.slice(end)].join("\0"), "utf8");
+}
+
 function opWords(op: Op): (string | number)[] {
   switch (op.op) {
     case "private-mounts":

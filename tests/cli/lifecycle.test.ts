@@ -1,5 +1,5 @@
 /** ps, stop, kill, rm, wait, inspect: a container from its start to its end. */
-import { existsSync, readdirSync, readFileSync } from "node:fs";
+import { appendFileSync, existsSync, readdirSync, readFileSync } from "node:fs";
 import { join } from "node:path";
 import { test } from "uvu";
 import * as assert from "uvu/assert";
@@ -211,6 +211,25 @@ test("network ls and inspect show what there is: none and host", async () => {
   assert.is((await tsbox("network", "exists", "mine")).code, 1);
   assert.match((await tsbox("network", "inspect", "mine")).stderr, /Cannot find network "mine"/);
   await tsbox("rm", "-f", "alone");
+});
+
+test("rm -f of a container with --rm, once it has been started again", async () => {
+  await tsbox("run", "-d", "--rm", "--name", "r", "-v", "/data", "base", "sleep", "600");
+  await tsbox("restart", "-t", "0", "r");
+  assert.equal(await tsbox("rm", "-f", "r"), { code: 0, stdout: "r\n", stderr: "" });
+  await until(async () => (await tsbox("ps", "-aq", "--filter", "name=^r$")).stdout === "");
+  assert.is((await tsbox("volume", "ls", "-q")).stdout, "");
+});
+
+test("a container whose rm was killed is dead, and goes with the next verb that changes the store", async () => {
+  const id = (await tsbox("create", "--name", "half", "base", "true")).stdout.trim();
+  const gone = { event: "removing", time: "1", pid: 1, startTime: "0", boot: "another" };
+  appendFileSync(join(store(), "containers", id, "events"), `${JSON.stringify(gone)}\n`);
+  assert.is(await field("half", "{{.State.Status}} {{.State.Dead}}"), "dead true");
+  assert.is((await tsbox("ps", "-aq", "--filter", "status=dead")).stdout, `${id.slice(0, 12)}\n`);
+  await tsbox("create", "--rm", "--name", "next", "base", "true");
+  assert.is((await tsbox("ps", "-aq", "--filter", "name=half")).stdout, "");
+  await tsbox("rm", "next");
 });
 
 test.run();

@@ -161,4 +161,20 @@ test("events tell of each exec, from its making to its end", async () => {
   await tsbox("rm", "-f", "execs");
 });
 
+test("update --ulimit holds for what runs, for execs and for the next start", async () => {
+  const script = "echo $(ulimit -n); while :; do sleep 0.05; done";
+  await tsbox("run", "-d", "--name", "limits", "--ulimit", "nofile=500:600", "base", "sh", "-c", script);
+  await until(async () => (await tsbox("logs", "limits")).stdout === "500\n");
+  assert.is((await tsbox("exec", "limits", "sh", "-c", "ulimit -n")).stdout, "500\n");
+  assert.is((await tsbox("update", "--ulimit", "nofile=300:400", "limits")).stderr, "");
+  const pid = await field("limits", "{{.State.Pid}}");
+  assert.match(readFileSync(`/proc/${pid}/limits`, "utf8"), /Max open files +300 +400/);
+  assert.is((await tsbox("exec", "limits", "sh", "-c", "ulimit -n")).stdout, "300\n");
+  assert.is(await field("limits", "{{json .HostConfig.Ulimits}}"), '[{"Name":"nofile","Soft":300,"Hard":400}]');
+  await tsbox("restart", "-t", "0", "limits");
+  await until(async () => (await tsbox("logs", "limits")).stdout.endsWith("300\n"));
+  assert.match((await tsbox("update", "--memory", "64m", "limits")).stderr, /no cgroup of its own/);
+  await tsbox("rm", "-f", "limits");
+});
+
 test.run();

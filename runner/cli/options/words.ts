@@ -4,8 +4,8 @@ import { posix } from "node:path";
 import { UsageError } from "../usage-error.ts";
 
 export function parseName(text: string): string {
-  if (/^[a-zA-Z0-9][a-zA-Z0-9_.-]+$/.test(text) && text.length <= 128) return text;
-  throw new UsageError("a name begins with a letter or digit and goes on with at least one letter, digit, _ . or -");
+  if (/^[a-zA-Z0-9][a-zA-Z0-9_.-]*$/.test(text) && text.length <= 128) return text;
+  throw new UsageError("a name begins with a letter or digit and goes on with letters, digits, _ . or -");
 }
 
 export function parseHostname(text: string): string {
