@@ -1,7 +1,9 @@
 import { createHash } from "node:crypto";
 import { open } from "node:fs/promises";
+import { decompress } from "../layers/decompress.ts";
 import { gzipPieces } from "../layers/gzip.ts";
-import { convertManifest, gzipType, isPlainLayer, type ManifestFormat } from "../oci/convert-manifest.ts";
+import { inPieces } from "../layers/pieces.ts";
+import { convertManifest, gzipType, isNoGzip, type ManifestFormat } from "../oci/convert-manifest.ts";
 import { digestOf } from "../oci/digest-of.ts";
 import type { Descriptor, Digest, Manifest } from "../oci/types.ts";
 import { blobStream } from "../store/blob-store.ts";
@@ -14,7 +16,7 @@ import { writeChunks } from "./write-chunks.ts";
 export interface PushFormOptions {
   /** Absent: the image's own. */
   format?: ManifestFormat;
-  /** Compress the layers that are not; without it they stay as they are. */
+  /** Compress so the layers that are not, or by zstd; without it they stay as they are. */
   compression?: "gzip";
   signal?: AbortSignal;
 }
@@ -47,7 +49,7 @@ export async function pushForm(
     if (compression === "gzip") {
       const layers: Descriptor[] = [];
       for (const layer of manifest.layers) {
-        layers.push(isPlainLayer(layer.mediaType) ? await compressed(layout, layer, staged, signal) : layer);
+        layers.push(isNoGzip(layer.mediaType) ? await compressed(layout, layer, staged, signal) : layer);
       }
       if (staged.size > 0) manifest = { ...manifest, layers };
     }
@@ -93,7 +95,7 @@ async function compressed(
     throw error;
   }
   async function* counted(): AsyncGenerator<Uint8Array> {
-    for await (const chunk of gzipPieces(blobStream(layout, layer.digest) as AsyncIterable<Buffer>)) {
+    for await (const chunk of gzipPieces(inPieces(decompress(blobStream(layout, layer.digest))))) {
       hash.update(chunk);
       size += chunk.length;
       yield chunk;

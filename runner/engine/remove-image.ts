@@ -56,7 +56,7 @@ export async function removeImage(
   const layers = removed.flatMap((one) => [...one.layers]).filter((digest) => !left.layers.has(digest));
   noteRemoved(layout, [...blobs, ...layers]);
   if (!options.keepContent) await collectGarbage(engine);
-  return { untagged, deleted: [id ?? (all[0] as Descriptor).digest, ...layers] };
+  return { untagged, deleted: [...new Set([id ?? (all[0] as Descriptor).digest, ...layers])] };
 }
 
 /** By name first: that needs nothing but the index, so that a damaged image can be removed too. */

@@ -1,6 +1,6 @@
 import { existsSync } from "node:fs";
 import { TsboxError, visible } from "../base/error.ts";
-import { formatPlatform, platformMatches } from "../oci/platform.ts";
+import { formatPlatform, hostPlatform, platformMatches } from "../oci/platform.ts";
 import type { Digest, ImageConfig, Platform } from "../oci/types.ts";
 import { type Identity, idMapText } from "../plan/idmap.ts";
 import type { ConnectionOptions } from "../registry/options.ts";
@@ -53,6 +53,12 @@ export async function resolveImage(engine: Engine, name: string, options: Resolv
       hint:
         name === "base" ? "base is built for this machine only" : 'get it by "tsbox pull", or leave out --pull never',
     });
+  }
+  const here = hostPlatform();
+  if (!options.platform && image.config.architecture !== here.architecture) {
+    engine.warn(
+      `image "${visible(name)}" is for ${formatPlatform(image.config)}, this machine is ${formatPlatform(here)}`,
+    );
   }
   return { imageID: image.id, config: image.config, lowers: await lowersOf(engine, image, options.identity) };
 }

@@ -6,6 +6,7 @@ import {
   OCI_CONFIG,
   OCI_LAYER,
   OCI_LAYER_GZIP,
+  OCI_LAYER_ZSTD,
   OCI_MANIFEST,
 } from "./media-types.ts";
 import type { Manifest } from "./types.ts";
@@ -35,7 +36,7 @@ export function convertManifest(manifest: Manifest, format: ManifestFormat): Man
     if (format === "oci") return mediaType;
     throw new TsboxError(`Cannot convert image to v2s2: it has no form of "${visible(mediaType)}"`, {
       code: "NO_CONVERSION",
-      hint: "push it as it is, without --format",
+      hint: "push it as it is, without --format, or with --compression-format gzip",
       exitCode: 1,
     });
   };
@@ -50,9 +51,9 @@ export function convertManifest(manifest: Manifest, format: ManifestFormat): Man
   };
 }
 
-/** A layer that is not compressed, by its type. */
-export function isPlainLayer(mediaType: string): boolean {
-  return mediaType === OCI_LAYER || mediaType === DOCKER_LAYER;
+/** A layer that is not compressed by gzip, by its type, but could be. */
+export function isNoGzip(mediaType: string): boolean {
+  return mediaType === OCI_LAYER || mediaType === DOCKER_LAYER || mediaType === OCI_LAYER_ZSTD;
 }
 
 /** The name of the same layer once gzip has compressed it. */

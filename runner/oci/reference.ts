@@ -45,6 +45,7 @@ export function parseReference(text: string): Reference {
   let domain = registry ?? "docker.io";
   let path = registry === undefined ? rest : rest.slice(registry.length + 1);
   if (!DOMAIN.test(domain)) throw refuse(`"${visible(domain)}" is not a registry's name`);
+  if (Number(/:(\d+)$/.exec(domain)?.[1] ?? 1) > 65_535) throw refuse(`"${domain}" has no port that there is`);
   if (domain === "index.docker.io") domain = "docker.io";
   if (domain === "docker.io" && !path.includes("/")) path = `library/${path}`;
   const bad = path.split("/").find((component) => !COMPONENT.test(component));

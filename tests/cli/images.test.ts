@@ -458,4 +458,21 @@ able("an image that is loaded again with its layers compressed in another way is
   }),
 );
 
+able("an image for another machine is run with a warning; what is removed under all its names is told once", () =>
+  loaded(async (box, name) => {
+    const root = join(box.dir, "root.tar");
+    ok(await box.tsbox("create", "--name", "source", name));
+    ok(await box.tsbox("export", "-o", root, "source"));
+    ok(await box.tsbox("rm", "source"));
+    ok(await box.tsbox("import", "--platform", "linux/s390x", root, "far"));
+    ok(await box.tsbox("tag", "far", "further"));
+    const { stderr } = await box.tsbox("run", "--rm", "far", "true");
+    assert.match(stderr, /^warning: image "far" is for linux\/s390x, this machine is linux\//m);
+    assert.not.match((await box.tsbox("run", "--rm", "--platform", "linux/s390x", "far", "true")).stderr, /warning/);
+    const removed = ok(await box.tsbox("rmi", "-f", await idOf(box, "far"))).split("\n");
+    assert.is(new Set(removed).size, removed.length, removed.join("\n"));
+    assert.match((await box.tsbox("pull", "localhost:99999/x")).stderr, /^tsbox: Cannot use image reference .*port/);
+  }),
+);
+
 test.run();

@@ -12,6 +12,7 @@ import { type Result, type Workspace, workspace } from "../support/tsbox.ts";
 import { archive, entry } from "../unit/layers/archives.ts";
 
 const able = need(["user-namespace", "not-root", "docker-registry", "skopeo"], test);
+const withZstd = need(["user-namespace", "not-root", "docker-registry", "zstd"], test);
 const image = busyboxArchive();
 
 function ok(result: Result): string {
@@ -136,6 +137,22 @@ able("a name without a registry of its own, an id, and what is no registry are t
     assert.is(result.code, 1, result.stderr);
     assert.match(result.stderr, words);
   }
+});
+
+withZstd("layers by zstd become such that every registry and client knows", async () => {
+  await using box = workspace();
+  await using registry = await startRegistry();
+  const tar = join(box.dir, "root.tar");
+  writeFileSync(tar, archive(entry({ name: "large" }, Buffer.alloc(3 << 20, "x"))));
+  ok(await box.program("zstd", ["-q", tar]));
+  const id = ok(await box.tsbox("import", `${tar}.zst`, "small:1"));
+  const name = `${registry.host}/app:1`;
+  const refused = await box.tsbox("push", "--format", "v2s2", "small:1", name);
+  assert.match(refused.stderr, /^hint: .*--compression-format gzip$/m);
+  ok(await box.tsbox("push", "-q", "--format", "v2s2", "--compression-format", "gzip", "small:1", name));
+  ok(await box.tsbox("rmi", "small:1"));
+  ok(await box.tsbox("pull", "-q", name));
+  assert.is(ok(await box.tsbox("images", "-q", "--no-trunc")), id);
 });
 
 test.run();

@@ -19,7 +19,9 @@ export default defineVerb({
     allTags: boolean({ short: "a", help: "push every tag of a repository" }),
     digestfile: string({ placeholder: "FILE", help: "write the digest to this file" }),
     format: choice(["oci", "v2s2"], { short: "f", help: "form of the manifest (default: the image's own)" }),
-    compressionFormat: choice(["gzip"], { help: "compress layers that are not (default: they stay as they are)" }),
+    compressionFormat: choice(["gzip"], {
+      help: "compress layers that are not, or by zstd (default: they stay as they are)",
+    }),
     ...PROGRESS_FLAGS,
     quiet: { ...PROGRESS_FLAGS.quiet, help: "show no progress; print the name alone" },
     ...TRANSFER_FLAGS,
