@@ -10,7 +10,7 @@ import {
   OCI_LAYER_GZIP,
   OCI_MANIFEST,
 } from "../oci/media-types.ts";
-import { formatReference, parseReference } from "../oci/reference.ts";
+import { formatReference } from "../oci/reference.ts";
 import type { Descriptor, Digest, HistoryEntry, ImageConfig, Manifest, ProcessConfig } from "../oci/types.ts";
 import { putBlob } from "../store/blob-store.ts";
 import { changeIndex, withName } from "../store/image-index.ts";
@@ -22,6 +22,7 @@ import { containerState } from "./container-state.ts";
 import { containerTree } from "./container-tree.ts";
 import type { Engine } from "./engine.ts";
 import { collectGarbage } from "./gc.ts";
+import { parseNewName } from "./new-name.ts";
 import { packLayer, packTreeLayer } from "./pack-layer.ts";
 import { checkNotBuiltin, getImage } from "./stored-image.ts";
 
@@ -45,7 +46,7 @@ export interface CommitOptions {
 /** Makes an image of a container: that of its image with one more layer. Returns its id. */
 export async function commit(engine: Engine, word: string, options: CommitOptions): Promise<Digest> {
   if (options.reference !== undefined) checkNotBuiltin(options.reference, "commit to");
-  const reference = options.reference === undefined ? undefined : parseReference(options.reference);
+  const reference = options.reference === undefined ? undefined : parseNewName(options.reference, "commit a container");
   const record = engine.containers.find(word);
   const tree = containerTree(engine, record, "commit");
   const process = applyChanges(containerConfig(record), options.changes);

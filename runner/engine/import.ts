@@ -4,7 +4,7 @@ import { TsboxError } from "../base/error.ts";
 import { sniff } from "../layers/decompress.ts";
 import { OCI_CONFIG, OCI_LAYER, OCI_LAYER_GZIP, OCI_LAYER_ZSTD, OCI_MANIFEST } from "../oci/media-types.ts";
 import { hostPlatform } from "../oci/platform.ts";
-import { formatReference, parseReference } from "../oci/reference.ts";
+import { formatReference } from "../oci/reference.ts";
 import type { Digest, ImageConfig, Manifest, Platform } from "../oci/types.ts";
 import { blobStream, putBlob } from "../store/blob-store.ts";
 import { changeIndex, withName } from "../store/image-index.ts";
@@ -14,6 +14,7 @@ import { leaseStore } from "../store/lease.ts";
 import { applyChanges } from "./config-changes.ts";
 import type { Engine } from "./engine.ts";
 import { collectGarbage } from "./gc.ts";
+import { parseNewName } from "./new-name.ts";
 import { checkNotBuiltin } from "./stored-image.ts";
 import { unpackOne } from "./unpack-image.ts";
 
@@ -31,7 +32,7 @@ export interface ImportOptions {
 /** Makes an image of one layer from a root filesystem's tarball (plain, gzip or zstd). Returns its id. */
 export async function importRoot(engine: Engine, options: ImportOptions): Promise<Digest> {
   if (options.reference !== undefined) checkNotBuiltin(options.reference, "import to");
-  const reference = options.reference === undefined ? undefined : parseReference(options.reference);
+  const reference = options.reference === undefined ? undefined : parseNewName(options.reference, "import an archive");
   const settings = applyChanges({}, options.changes);
   const store = storeLayout(engine.root);
   const release = await leaseStore(store);

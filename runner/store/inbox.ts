@@ -146,6 +146,8 @@ export function openInbox(store: StoreLayout): Inbox {
       for (const digest of digests) {
         await syncs.get(digest);
         if (existsSync(place(digest))) renameSync(place(digest), store.blob(digest));
+        // another image of the archive may have it too
+        syncs.delete(digest);
       }
     },
     release() {

@@ -10,7 +10,7 @@ import { busyboxArchive, rootTarball } from "../support/images.ts";
 import { has, need } from "../support/need.ts";
 import { folder, ociParts, sha256, tarOf } from "../support/oci.ts";
 import { leftovers, orphans, storeProblems } from "../support/store.ts";
-import { type Result, type Workspace, workspace } from "../support/tsbox.ts";
+import { type Result, TSBOX, type Workspace, workspace } from "../support/tsbox.ts";
 import { archive, entry } from "../unit/layers/archives.ts";
 
 const USABLE = ["user-namespace", "not-root"];
@@ -472,6 +472,39 @@ able("an image for another machine is run with a warning; what is removed under 
     const removed = ok(await box.tsbox("rmi", "-f", await idOf(box, "far"))).split("\n");
     assert.is(new Set(removed).size, removed.length, removed.join("\n"));
     assert.match((await box.tsbox("pull", "localhost:99999/x")).stderr, /^tsbox: Cannot use image reference .*port/);
+  }),
+);
+
+able("several images of one archive, with layers in common, from a file and from a pipe", () =>
+  loaded(async (box, name) => {
+    ok(await box.tsbox("create", "--name", "source", name));
+    ok(await box.tsbox("commit", "-m", "one", "source", "one:1"));
+    ok(await box.tsbox("commit", "-m", "two", "source", "two:1"));
+    const path = join(box.dir, "both.tar");
+    for (const flags of [[], ["--uncompressed"], ["--format", "oci-archive"]]) {
+      ok(await box.tsbox("save", ...flags, "-o", path, "one:1", "two:1", name));
+      for (const [i, read] of ['-i "$1"', '< "$1"'].entries()) {
+        const root = join(box.dir, `store${i}${flags.join("")}`);
+        ok(await box.program("sh", ["-c", `"$0" --root "$2" load -q ${read}`, TSBOX, path, root]));
+        assert.is(ok(await box.tsbox("--root", root, "images", "-q")).split("\n").length, 3);
+        assert.equal(storeProblems(root), []);
+      }
+    }
+    ok(await box.tsbox("rm", "source"));
+  }),
+);
+
+able("nobody gives a new image its digest", () =>
+  loaded(async (box, name) => {
+    const digest = `x@sha256:${"0".repeat(64)}`;
+    ok(await box.tsbox("create", "--name", "source", name));
+    for (const words of [
+      ["commit", "source", digest],
+      ["tag", name, digest],
+      ["import", join(box.dir, "none"), digest],
+    ])
+      assert.match((await box.tsbox(...words)).stderr, /a digest is not given but computed/);
+    ok(await box.tsbox("rm", "source"));
   }),
 );
 
