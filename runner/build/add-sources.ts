@@ -31,10 +31,11 @@ export async function collectAdd(
     if (one.checksum) throw refuse("--checksum is for what is fetched");
     return undefined;
   }
-  const name = URL.canParse(word) ? (new URL(word).pathname.split("/").at(-1) ?? "") : "";
-  if (name === "") throw refuse("the address names no file", "add the file's name, or COPY what was fetched otherwise");
+  const name = nameOf(word);
+  if (name === undefined)
+    throw refuse("the address names no file", "add the file's name, or COPY what was fetched otherwise");
   const { putFile } = await import("./context/fetch.ts");
-  const file = await putFile(world, word, decodeURIComponent(name));
+  const file = await putFile(world, word, name);
   const expected = one.checksum?.text;
   if (expected !== undefined && expected !== `sha256:${file.digest}`) {
     throw refuse(
@@ -50,9 +51,17 @@ export async function collectAdd(
     mtimeSeconds: file.modified,
   });
   const content = () => createReadStream(file.path, { highWaterMark: 1 << 20 });
-  return [
-    { kind: "file", name: decodeURIComponent(name), entry: { path: "", record, digest: () => file.digest, content } },
-  ];
+  return [{ kind: "file", name: name, entry: { path: "", record, digest: () => file.digest, content } }];
+}
+
+/** The last part of an address's path, if a file can have that name. */
+function nameOf(address: string): string | undefined {
+  try {
+    const name = decodeURIComponent(new URL(address).pathname.split("/").at(-1) ?? "");
+    return name === "" || name === "." || name === ".." || /[/\0]/.test(name) ? undefined : name;
+  } catch {
+    return undefined;
+  }
 }
 
 /** A file of the context as an archive, if it is one: ADD takes it apart. */

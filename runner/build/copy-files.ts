@@ -4,6 +4,8 @@ import { layerRecord, RecordKind } from "../layers/abi.ts";
 import type { OutgoingEntry } from "../layers/writer.ts";
 import type { Found, SourceEntry, SourceTree } from "./context/source-tree.ts";
 import { ignoreOf } from "./ignore.ts";
+import type { EntryGroup } from "./make-layer.ts";
+import type { ModeChange } from "./mode.ts";
 import type { LayeredTree, TreeNode } from "./tree/layered-tree.ts";
 import type { TreeSource } from "./tree-source.ts";
 
@@ -22,7 +24,7 @@ export interface CopyRequest {
   /** The destination is a folder, whatever is there. */
   intoFolder: boolean;
   owner?: { uid: number; gid: number };
-  mode?: number;
+  mode?: ModeChange;
   parents: boolean;
   /** For folders that have to be made; seconds. */
   time: number;
@@ -38,7 +40,9 @@ export async function collect(tree: SourceTree, found: Found, exclude: string[])
     return unwanted.any && relative !== "" && unwanted.excludes(relative);
   };
   const entries: SourceEntry[] = [];
-  for await (const entry of tree.walk(found, leaveOut)) entries.push(entry);
+  const walk = tree.walk(found, leaveOut);
+  if (Symbol.iterator in walk) return [...walk];
+  for await (const entry of walk) entries.push(entry);
   return entries;
 }
 
@@ -94,37 +98,39 @@ export class CopyLayer {
     this.#request = request;
   }
 
-  async *entries(): AsyncGenerator<OutgoingEntry> {
-    for (const source of this.#request.sources) yield* this.#source(source);
+  async *entries(): AsyncGenerator<EntryGroup> {
+    for (const source of this.#request.sources) {
+      if (source.kind === "tree") yield this.#copied(source, await source.entries());
+      else if (source.kind === "archive") yield this.#archive(source);
+      else yield this.#single(source);
+    }
   }
 
-  async *#source(source: CopySource): AsyncGenerator<OutgoingEntry> {
-    if (source.kind === "tree") {
-      const isFolder = source.found.kind === "directory";
-      const named = this.#request.parents ? source.named : (source.named.split("/").at(-1) ?? "");
-      if (isFolder) {
-        // a folder's content is copied, not the folder; with --parents its place is kept
-        const place = yield* this.#folder(this.#request.parents ? named : "");
-        yield* this.#below(place, await source.entries());
-        return;
-      }
-      const place = yield* this.#file(named);
-      for (const entry of await source.entries()) yield this.#entry(place, entry);
+  *#copied(source: TreeSource, entries: SourceEntry[]): Generator<OutgoingEntry> {
+    const isFolder = source.found.kind === "directory";
+    const named = this.#request.parents ? source.named : (source.named.split("/").at(-1) ?? "");
+    if (isFolder) {
+      // a folder's content is copied, not the folder; with --parents its place is kept
+      const place = yield* this.#folder(this.#request.parents ? named : "");
+      yield* this.#below(place, entries);
       return;
     }
-    if (source.kind === "text") {
-      const place = yield* this.#file(source.name);
-      const size = source.content.length;
-      const fields = { path: Buffer.from(place), size, data: size, mode: 0o644, mtimeSeconds: this.#request.time };
-      const record = layerRecord(RecordKind.FILE, fields);
-      yield this.#owned({ record, content: [source.content] });
-      return;
-    }
+    const place = yield* this.#file(named);
+    for (const entry of entries) yield this.#entry(place, entry);
+  }
+
+  *#single(source: Extract<CopySource, { kind: "text" | "file" }>): Generator<OutgoingEntry> {
+    const place = yield* this.#file(source.name);
     if (source.kind === "file") {
-      const place = yield* this.#file(source.name);
       yield this.#entry(place, source.entry);
       return;
     }
+    const size = source.content.length;
+    const fields = { path: Buffer.from(place), size, data: size, mode: 0o644, mtimeSeconds: this.#request.time };
+    yield this.#owned({ record: layerRecord(RecordKind.FILE, fields), content: [source.content] });
+  }
+
+  async *#archive(source: Extract<CopySource, { kind: "archive" }>): AsyncGenerator<OutgoingEntry> {
     const place = yield* this.#folder("");
     for await (const entry of source.entries()) {
       const path = Buffer.from(entry.record.path).toString("latin1");
@@ -228,7 +234,7 @@ export class CopyLayer {
     const isLink = entry.record.kind === RecordKind.SYMLINK;
     return {
       ...entry,
-      record: { ...entry.record, ...owner, ...(mode !== undefined && !isLink && { mode }) },
+      record: { ...entry.record, ...owner, ...(mode && !isLink && { mode: mode(entry.record) }) },
     };
   }
 

@@ -37,7 +37,9 @@ export interface MakeLayerOptions {
   signal?: AbortSignal;
 }
 
-type Entries = Iterable<OutgoingEntry> | AsyncIterable<OutgoingEntry>;
+/** Many at a time where that can be had: waiting for each of 100,000 files costs as much as reading them. */
+export type EntryGroup = Iterable<OutgoingEntry> | AsyncIterable<OutgoingEntry>;
+type Entries = EntryGroup | AsyncIterable<EntryGroup>;
 
 /**
  * Makes a layer of entries: one pass gives the unpacked tree, its tar's digest and, in the background, its compressed blob. The same entries give the
@@ -48,8 +50,9 @@ export async function makeLayer(
   identity: Identity,
   parent: ParentTree,
   entries: Entries,
-  { sourceDateEpoch = Number.POSITIVE_INFINITY, signal }: MakeLayerOptions = {},
+  options: MakeLayerOptions = {},
 ): Promise<MadeLayer> {
+  const { signal } = options;
   const layout = storeLayout(engine.root);
   await claimLayers(layout, identity.key, idMapText(identity));
   const staged = stagingFolder(layout);
@@ -72,7 +75,7 @@ export async function makeLayer(
     let written: Written;
     let applied: Applied;
     try {
-      written = await write(apply, clamped(entries, sourceDateEpoch, signal), pieces, pool);
+      written = await write(apply, entries, pieces, pool, options);
       applied = await apply.done.catch((error: unknown) => {
         throw explained(error);
       });
@@ -127,6 +130,7 @@ async function write(
   entries: Entries,
   pieces: Channel<Buffer>,
   pool: PiecePool,
+  { sourceDateEpoch: epoch = Number.POSITIVE_INFINITY, signal }: MakeLayerOptions,
 ): Promise<Written> {
   const batch = new Batch(writableSink(apply.sink));
   const tar = new TarPieces(pieces, pool);
@@ -142,10 +146,11 @@ async function write(
       throw error;
     }
   };
-  for await (const entry of entries) {
+  const add = async (entry: OutgoingEntry) => {
+    signal?.throwIfAborted();
     count++;
-    if (batch.add(tar.record(entry), false)) await flush();
-    if (tar.isFull) await tar.flush();
+    const limited = clamped(entry, epoch);
+    if (batch.add(tar.record(limited), false)) await flush();
     let length = 0;
     for await (const chunk of entry.content ?? []) {
       length += chunk.length;
@@ -153,7 +158,41 @@ async function write(
       if (batch.add(chunk, true)) await flush();
       if (tar.isFull) await tar.flush();
     }
-    tar.endOfFile(entry, length);
+    tar.endOfFile(limited, length);
+    if (tar.isFull) await tar.flush();
+  };
+  /** Without a wait where there is nothing to wait for; true: flush. */
+  const addAtOnce = (entry: OutgoingEntry, content: Iterable<Uint8Array>): boolean => {
+    count++;
+    const limited = clamped(entry, epoch);
+    let full = batch.add(tar.record(limited), false);
+    let length = 0;
+    for (const chunk of content) {
+      length += chunk.length;
+      tar.content(chunk);
+      full = batch.add(chunk, true) || full;
+    }
+    tar.endOfFile(limited, length);
+    return full || tar.isFull;
+  };
+  const addGroup = async (group: EntryGroup) => {
+    if (!(Symbol.iterator in group)) {
+      for await (const entry of group) await add(entry);
+      return;
+    }
+    for (const entry of group) {
+      const { content = [] } = entry;
+      if (!(Symbol.iterator in content) || entry.record.size > SMALL) await add(entry);
+      else if (addAtOnce(entry, content)) {
+        signal?.throwIfAborted();
+        await flush();
+        await tar.flush();
+      }
+    }
+  };
+  if (Symbol.iterator in entries) await addGroup(entries);
+  else {
+    for await (const one of entries) await ("record" in one ? add(one) : addGroup(one));
   }
   batch.add(tar.end(), false);
   const tarSize = await tar.finish();
@@ -162,6 +201,8 @@ async function write(
   return { diffID: tar.diffID, tarSize, entries: count };
 }
 
+/** Content up to this length is passed on without a look at who is behind. */
+const SMALL = 256 << 10;
 const BLOCK = 512;
 const ZEROS = new Uint8Array(BLOCK);
 
@@ -252,10 +293,7 @@ class TarPieces {
   }
 }
 
-async function* clamped(entries: Entries, epoch: number, signal: AbortSignal | undefined) {
-  for await (const entry of entries) {
-    signal?.throwIfAborted();
-    const late = entry.record.mtimeSeconds >= epoch;
-    yield late ? { ...entry, record: { ...entry.record, mtimeSeconds: epoch, mtimeNanoseconds: 0 } } : entry;
-  }
+function clamped(entry: OutgoingEntry, epoch: number): OutgoingEntry {
+  const late = entry.record.mtimeSeconds >= epoch;
+  return late ? { ...entry, record: { ...entry.record, mtimeSeconds: epoch, mtimeNanoseconds: 0 } } : entry;
 }

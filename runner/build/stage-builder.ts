@@ -20,6 +20,7 @@ import type { CopyInstruction, RunInstruction, RunMount, StageInstruction, Text 
 import type { Explainer } from "./explain-steps.ts";
 import { cleanPath, hasWildcards } from "./glob.ts";
 import type { MadeLayer } from "./make-layer.ts";
+import { type ModeChange, parseMode } from "./mode.ts";
 import type { BuildOptions, OnBuildEvent } from "./options.ts";
 import { onTop, type ParentTree } from "./parent-tree.ts";
 import type { Trash } from "./run-step.ts";
@@ -497,7 +498,7 @@ export class StageBuilder {
       parents: one.parents,
       time: this.#world.time,
       ...(owner && { owner }),
-      ...(mode !== undefined && { mode }),
+      ...(mode && { mode }),
     };
     if (many && !request.parents && !/(\/|^\.{1,2})$/.test(destText) && !this.#isFolder(dest))
       throw this.#needsFolder(one);
@@ -635,17 +636,16 @@ export class StageBuilder {
     }
   }
 
-  #mode(text: Text): number {
+  #mode(text: Text): ModeChange {
     const value = this.#expander.word(text, this.#variables.lookup);
-    if (!/^[0-7]{1,4}$/.test(value)) {
-      throw new DockerfileError(
-        this.#source,
-        text.span,
-        `"${value}" is not a mode`,
-        "an octal number such as 755 or 0644",
-      );
-    }
-    return Number.parseInt(value, 8);
+    const mode = parseMode(value);
+    if (mode) return mode;
+    throw new DockerfileError(
+      this.#source,
+      text.span,
+      `"${value}" is not a mode`,
+      "an octal number such as 755 or 0644, or words such as u+x,go-w",
+    );
   }
 
   #expand(text: string, span: Span): string {

@@ -69,7 +69,8 @@ export function planStages(file: Dockerfile, options: StageOptions): StagePlan {
         "give the ARG a default before the first FROM, or use --build-arg",
       );
     }
-    const earlier = names.slice(0, number).lastIndexOf(image.toLowerCase());
+    const named = names.slice(0, number).lastIndexOf(image.toLowerCase());
+    const earlier = named < 0 && /^\d+$/.test(image) && Number(image) < number ? Number(image) : named;
     const base: Stage["base"] =
       options.contexts.includes(image) || earlier < 0
         ? image === "scratch"

@@ -13,7 +13,16 @@ const S_IFMT = 0o170000;
 
 export type ScannedKind = "directory" | "file" | "symlink" | "other";
 
-const KINDS: Record<number, ScannedKind> = { [0o040000]: "directory", [0o100000]: "file", [0o120000]: "symlink" };
+const S_IFDIR = 0o040000;
+const S_IFREG = 0o100000;
+const S_IFLNK = 0o120000;
+
+function kindOf(mode: number): ScannedKind {
+  const type = mode & S_IFMT;
+  if (type === S_IFDIR) return "directory";
+  if (type === S_IFREG) return "file";
+  return type === S_IFLNK ? "symlink" : "other";
+}
 
 /** An entry of a folder, as lstat saw it. */
 export interface Scanned {
@@ -44,7 +53,7 @@ export function foldersIn(bytes: Buffer): string[] {
   const names: string[] = [];
   for (let at = 0; at < bytes.length; ) {
     const length = bytes.readUInt32LE(at + 44);
-    if ((bytes.readUInt32LE(at + 32) & S_IFMT) === 0o040000) names.push(nameAt(bytes, at, length));
+    if ((bytes.readUInt32LE(at + 32) & S_IFMT) === S_IFDIR) names.push(nameAt(bytes, at, length));
     at += HEADER + ((length + 7) & ~7);
   }
   return names;
@@ -57,14 +66,14 @@ export function scanFolder(path: string): Scanned[] {
   for (let at = 0; at < bytes.length; ) {
     const length = bytes.readUInt32LE(at + 44);
     const mode = bytes.readUInt32LE(at + 32);
-    const kind = KINDS[mode & S_IFMT] ?? "other";
+    const kind = kindOf(mode);
     const shared = kind === "file" && bytes.readUInt32LE(at + 36) > 1;
     entries.push({
       name: nameAt(bytes, at, length),
       kind,
       mode: mode & 0o7777,
       size: number(bytes, at + 8),
-      mtimeSeconds: Number(bytes.readBigInt64LE(at + 16) / 1_000_000_000n),
+      mtimeSeconds: seconds(bytes, at + 16),
       stamp: bytes.toString("hex", at, at + STAMP),
       ...(shared && { shared: `${bytes.readUInt32LE(at + 40)}:${bytes.toString("hex", at, at + 8)}` }),
     });
@@ -102,6 +111,13 @@ export function readSmall(path: string): { content: Buffer; stamp: string } | un
   const length = readInto(path, small);
   if (length === undefined) return undefined;
   return { content: small.subarray(STAMP, STAMP + length), stamp: small.toString("hex", 0, STAMP) };
+}
+
+/** Whole seconds of a time in nanoseconds; the long way only where rounding could reach the next one. */
+function seconds(bytes: Buffer, at: number): number {
+  const time = number(bytes, at) / 1e9;
+  const whole = Math.floor(time);
+  return time - whole < 0.999999 ? whole : Number(bytes.readBigInt64LE(at) / 1_000_000_000n);
 }
 
 /** Good to a microsecond, which is more than what it is for. */

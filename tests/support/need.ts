@@ -47,6 +47,7 @@ const PROGRAMS = [
   "podman",
   "python3",
   "skopeo",
+  "ssh-agent",
   "strace",
   "tmux",
   "umoci",
