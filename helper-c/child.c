@@ -48,7 +48,7 @@ void die_with_parent(const struct run *run)
         _exit(EXIT_TSBOX);
 }
 
-static void wait_for_go(const struct run *run)
+void wait_for_go(const struct run *run)
 {
     struct message message;
     if (message_receive(run->socket, &message, NULL) != 1 || message.kind != MESSAGE_GO)

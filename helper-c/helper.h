@@ -315,10 +315,12 @@ _Noreturn void child_main(struct run *run);
 _Noreturn void exec_program(struct run *run);
 /* Make sure that this process dies with its parent; `socket` tells if that has died already. */
 void die_with_parent(const struct run *run);
+/* Until the monitor has done its part. */
+void wait_for_go(const struct run *run);
 
 /* What travels on the socket between child and monitor. */
 enum message_kind {
-    MESSAGE_GO = 1, /* to the child: the id maps are written */
+    MESSAGE_GO = 1, /* to the child: the id maps are written; with `process-limit` once more, to the real one */
     MESSAGE_PID,    /* with `join` or `process-limit`: the pid of the real child */
     MESSAGE_PTY,    /* with the master */
     MESSAGE_READY,  /* about to exec; end-of-file after it is success, without it the child died */

@@ -42,12 +42,11 @@ void stem_main(struct run *run)
 {
     const struct plan *plan = &run->plan;
     struct rlimit before, during;
-    int go[2];
     if (become_namespace_root(plan) < 0)
         failure_sink();
     /* a change of ids gives the child's files in /proc to the real root; the stem has to write its maps */
     prctl(PR_SET_DUMPABLE, 1, 0, 0, 0);
-    if (getrlimit(RLIMIT_NPROC, &before) < 0 || pipe2(go, O_CLOEXEC) < 0)
+    if (getrlimit(RLIMIT_NPROC, &before) < 0)
         die(errno, NULL, "Cannot prepare the limit of processes");
     during = before;
     rlim_t limit = plan->process_limit < LEAST ? LEAST : (rlim_t)plan->process_limit;
@@ -62,21 +61,17 @@ void stem_main(struct run *run)
     if (child < 0)
         die(errno, NULL, "Cannot make the namespaces");
     if (child == 0) {
-        char byte;
-        close(go[1]);
         /* the namespace keeps it; what the program may ask of setrlimit is another matter */
         if (plan->process_limit < LEAST)
             before.rlim_cur = before.rlim_max = plan->process_limit;
-        if (setrlimit(RLIMIT_NPROC, &before) < 0 || read_exact(go[0], &byte, 1) != 1)
+        if (setrlimit(RLIMIT_NPROC, &before) < 0)
             _exit(EXIT_TSBOX);
-        close(go[0]);
+        wait_for_go(run); /* the stem counts until the monitor has reaped it */
         return;
     }
     struct plan inner = {.uid_map = same_ids(&plan->uid_map), .gid_map = same_ids(&plan->gid_map)};
     if (write_id_maps(&inner, child) < 0)
         failure_sink();
     struct message message = {.kind = MESSAGE_PID, .pid = (int32_t)child};
-    if (message_send(run->socket, &message, -1) < 0 || write_all(go[1], "", 1) < 0)
-        _exit(EXIT_TSBOX);
-    _exit(0);
+    _exit(message_send(run->socket, &message, -1) < 0 ? EXIT_TSBOX : 0);
 }
