@@ -5,18 +5,20 @@
 export async function* abortable<T>(source: AsyncIterable<T>, signal?: AbortSignal): AsyncGenerator<T> {
   signal?.throwIfAborted();
   const items = source[Symbol.asyncIterator]();
-  let abort = () => {};
-  const aborted = new Promise<never>((_, reject) => {
-    abort = () => reject(signal?.reason);
-  });
-  aborted.catch(() => {}); // told to whoever reads
+  // not Promise.race with one promise for all: that would hold every item until the end
+  let stop: (reason: unknown) => void = () => {};
+  const abort = () => stop(signal?.reason);
   signal?.addEventListener("abort", abort, { once: true });
   let complete = false;
   try {
     for (;;) {
-      const { done, value } = await Promise.race([items.next(), aborted]);
+      const { done, value } = await new Promise<IteratorResult<T>>((resolve, reject) => {
+        stop = reject;
+        items.next().then(resolve, reject);
+      });
       if (done) break;
       yield value;
+      signal?.throwIfAborted();
     }
     complete = true;
   } finally {
