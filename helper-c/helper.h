@@ -320,7 +320,7 @@ void wait_for_go(const struct run *run);
 
 /* What travels on the socket between child and monitor. */
 enum message_kind {
-    MESSAGE_GO = 1, /* to the child: the id maps are written; with `process-limit` once more, to the real one */
+    MESSAGE_GO = 1, /* to the child: the id maps are written; with `join` or `process-limit` once more, to the real one */
     MESSAGE_PID,    /* with `join` or `process-limit`: the pid of the real child */
     MESSAGE_PTY,    /* with the master */
     MESSAGE_READY,  /* about to exec; end-of-file after it is success, without it the child died */

@@ -57,8 +57,11 @@ void join_namespaces(struct run *run)
     long child = syscall(SYS_clone, (unsigned long)(CLONE_PARENT | SIGCHLD), NULL, NULL, NULL, NULL);
     if (child < 0)
         die(errno, name, "Cannot start a process in the container");
-    if (child == 0)
+    if (child == 0) {
+        /* else it could say READY before the monitor knows it, and would never be reaped */
+        wait_for_go(run);
         return;
+    }
     struct message message = {.kind = MESSAGE_PID, .pid = (int32_t)child};
     if (message_send(run->socket, &message, -1) < 0)
         _exit(EXIT_TSBOX);

@@ -56,7 +56,7 @@ static void take_pid(struct monitor *monitor, pid_t pid)
     if (waitpid(monitor->starter, NULL, 0) > 0)
         monitor->starter = 0;
     struct message go = {.kind = MESSAGE_GO};
-    if (monitor->run->plan.process_limit && message_send(monitor->socket, &go, -1) < 0 && errno != EPIPE)
+    if (message_send(monitor->socket, &go, -1) < 0 && errno != EPIPE)
         die(errno, NULL, "Cannot start the container's process");
     if (monitor->pidfd < 0)
         die(errno, NULL, "Cannot watch the process");
