@@ -98,8 +98,8 @@ function aborted(context: Context): Promise<never> {
 
 /** What cannot be removed now stays for the next time. */
 async function sweepLost(context: Context): Promise<void> {
-  const { removeLost } = await import("../engine/gc.ts");
-  await removeLost(engineOf(context)).catch(() => {});
+  const { sweepContainers } = await import("../engine/gc.ts");
+  await sweepContainers(engineOf(context)).catch(() => {});
 }
 
 function withGlobalFlags<F extends Flags>(flags: F): F & typeof GLOBAL_FLAGS {

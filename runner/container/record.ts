@@ -62,6 +62,8 @@ export interface ContainerRecord {
   stopTimeout: number;
   /** The image's health check, or that of the flags. Times in milliseconds. */
   healthcheck?: Healthcheck;
+  /** The process that has made it to start it at once; absent: `create` has made it. */
+  maker?: { pid: number; startTime: string };
   /** Absent: a file without a limit. */
   log?: { driver: string; maxSize?: number; maxFiles?: number };
   /** What can be reached from outside. */

@@ -17,6 +17,8 @@ export interface ContainerState {
   reason: "" | "exit" | "signal" | "timeout" | "oom" | "failed" | "lost";
   signal: number;
   error: string;
+  /** Whether who removes it takes its anonymous volumes along. */
+  takesVolumes?: boolean;
   /** How often the policy has started it again. */
   restarts: number;
   /** RFC 3339 with nanoseconds, or Docker's zero time. */
@@ -35,6 +37,8 @@ export type RunnerEvent = { time: string } & (
 /** Somebody has begun to remove it: the process, in its boot. */
 export interface Remover {
   event: "removing";
+  /** Its anonymous volumes go as well. */
+  volumes: boolean;
   pid: number;
   startTime: string;
   boot: string;
@@ -105,6 +109,7 @@ const TRANSITIONS: { [K in ContainerEvent["event"]]?: Transition<Extract<Contain
   removing: (state, event) => ({
     ...state,
     status: "removing",
+    takesVolumes: event.volumes,
     pid: 0,
     monitor: event.pid,
     monitorStartTime: event.startTime,

@@ -149,13 +149,14 @@ function userSpec({ host }: Engine, { user, userns }: RunOptions, imageUser = ""
 export async function createContainer(
   engine: Engine,
   options: RunOptions,
-  face: FaceSupervision,
+  face: FaceSupervision & { maker?: ContainerRecord["maker"] },
 ): Promise<PreparedContainer> {
   if (options.cidfile !== undefined && existsSync(options.cidfile)) throw cidfileExists(options.cidfile);
   const description = await describeContainer(engine, options);
   const { identity, resolved, process, mounts } = description;
   const published = await publish(engine, options, resolved.config);
   const config = published?.config ?? resolved.config;
+  const { maker, ...supervision } = face;
   const id = generateID();
   const labels = { ...config.Labels, ...options.labels };
   const dir = engine.containers.dir(id);
@@ -174,7 +175,7 @@ export async function createContainer(
       detach: false,
       signalProxy: false,
       dieWithParent: false,
-      ...face,
+      ...supervision,
       attach: join(dir, "attach"),
       journal: { path: journalPath(engine.root), actor: actorFields(containerActor(id, name, resolved.image, labels)) },
       restart: { policy: join(dir, RESTART_POLICY), stop: join(dir, STOP_MARK) },
@@ -225,6 +226,7 @@ export async function createContainer(
     stopTimeout,
     ...(healthcheck && { healthcheck }),
     ...(log && { log }),
+    ...(maker && { maker }),
     uidMap: identity.uidMap,
     gidMap: identity.gidMap,
     capabilities: process.capabilities.toString(16),

@@ -1,18 +1,36 @@
 import { rmSync } from "node:fs";
+import type { ContainerRecord } from "../container/record.ts";
 import { storeLayout } from "../store/layout.ts";
 import { sweepIsDue } from "../store/lease.ts";
 import { garbage } from "../store/staging.ts";
+import { isAlive } from "../sys/process.ts";
 import { containerState } from "./container-state.ts";
 import type { Engine } from "./engine.ts";
 import { removeTrees } from "./remove-trees.ts";
 
-/** Containers that were to remove themselves (--rm), but whose monitor was killed before; and those whose `rm` was. */
-export async function removeLost(engine: Engine): Promise<void> {
+/** Containers that were to remove themselves (--rm), but whose monitor was killed before, or their `run`; and those whose `rm` was. */
+async function removeLost(engine: Engine): Promise<void> {
   for (const record of engine.containers.all()) {
-    const { status, reason } = containerState(engine, record);
-    if (status !== "dead" && !(record.autoRemove && reason === "lost")) continue;
-    await (await import("./remove.ts")).removeIfPresent(engine, record.id);
+    const state = containerState(engine, record);
+    const dead = state.status === "dead";
+    if (!dead && !(record.autoRemove && (state.reason === "lost" || isForsaken(engine, record, state.status))))
+      continue;
+    const { remove } = await import("./remove.ts");
+    await remove(engine, record.id, { force: true, volumes: !dead || state.takesVolumes === true });
   }
+}
+
+/** Made by a `run` that was killed before it could start it. */
+function isForsaken({ host }: Engine, { bootID, maker }: ContainerRecord, status: string): boolean {
+  return (
+    status === "created" && maker !== undefined && !(bootID === host.bootID && isAlive(maker.pid, maker.startTime))
+  );
+}
+
+/** What killed processes left of containers. Verbs that change containers or volumes call it at their end. */
+export async function sweepContainers(engine: Engine): Promise<void> {
+  await removeLost(engine);
+  await removeUnfinished(engine);
 }
 
 /** Longer than the making of a container takes, however slow the machine is. */
@@ -37,8 +55,7 @@ export async function collectGarbage(engine: Engine): Promise<void> {
   try {
     await removeTrees(engine, trees, engine.identity());
     for (const path of found) rmSync(path, { force: true });
-    await removeLost(engine);
-    await removeUnfinished(engine);
+    await sweepContainers(engine);
     if (sweepIsDue(layout)) await (await import("./sweep.ts")).sweep(engine);
   } catch {
     // It stays garbage, for the next time; the verb's own result, or its error, matters more.

@@ -28,7 +28,7 @@ export async function remove(
     await stopRecord(engine, record, timeout ?? 0, timeout === undefined ? "SIGKILL" : record.stopSignal);
   }
   // its monitor removes it, and may be done by now
-  if (!(record.autoRemove && state.pid !== 0)) noteRemover(engine, record);
+  if (!(record.autoRemove && state.pid !== 0)) noteRemover(engine, record, options.volumes ?? false);
   engine.containers.releaseName(record);
   await removeTrees(engine, [engine.containers.dir(record.id)], containerIdentity(engine, record));
   tell(engine, record, "destroy");
@@ -41,9 +41,9 @@ export async function remove(
 }
 
 /** Others see that somebody is at work on it; and, if we are killed, that nobody is. */
-function noteRemover(engine: Engine, record: ContainerRecord): void {
+function noteRemover(engine: Engine, record: ContainerRecord, volumes: boolean): void {
   const own = { pid: process.pid, startTime: processStartTime(process.pid) ?? "", boot: engine.host.bootID };
-  noteEvent(engine, record, { event: "removing", ...own });
+  noteEvent(engine, record, { event: "removing", volumes, ...own });
 }
 
 /** For `--replace`. */

@@ -2,6 +2,7 @@ import { helperPath } from "../helper/locate.ts";
 import { type Face, faceWords } from "../helper/wire.ts";
 import type { AttachedFlag } from "../plan/types.ts";
 import { replaceProcess } from "../sys/native.ts";
+import { processStartTime } from "../sys/process.ts";
 import { createContainer } from "./create-container.ts";
 import type { Engine } from "./engine.ts";
 import { explainCommand } from "./explain-command.ts";
@@ -15,7 +16,11 @@ export const DEFAULT_DETACH_KEYS: readonly number[] = [16, 17];
  * `--print-plan`; otherwise this process is the helper from here on and nothing of Node is left.
  */
 export async function run(engine: Engine, options: RunOptions): Promise<string> {
-  const container = await createContainer(engine, options, { stdio: stdioMode(options) });
+  const container = await createContainer(engine, options, {
+    stdio: stdioMode(options),
+    // should this process be killed before it is the helper, somebody has to know that nobody will start it
+    ...(options.rm && { maker: { pid: process.pid, startTime: processStartTime(process.pid) ?? "" } }),
+  });
   const face = runFace(options, container.record.id);
   if (options.printPlan) return printablePlan({ ...container.plan, ...face });
   becomeHelper(container.planPath, ...faceWords({ ...face, onFailure: explainCommand() }));

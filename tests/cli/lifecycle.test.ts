@@ -222,13 +222,14 @@ test("rm -f of a container with --rm, once it has been started again", async () 
 });
 
 test("a container whose rm was killed is dead, and goes with the next verb that changes the store", async () => {
-  const id = (await tsbox("create", "--name", "half", "base", "true")).stdout.trim();
-  const gone = { event: "removing", time: "1", pid: 1, startTime: "0", boot: "another" };
+  const id = (await tsbox("create", "--name", "half", "-v", "/data", "base", "true")).stdout.trim();
+  const gone = { event: "removing", time: "1", volumes: true, pid: 1, startTime: "0", boot: "another" };
   appendFileSync(join(store(), "containers", id, "events"), `${JSON.stringify(gone)}\n`);
   assert.is(await field("half", "{{.State.Status}} {{.State.Dead}}"), "dead true");
   assert.is((await tsbox("ps", "-aq", "--filter", "status=dead")).stdout, `${id.slice(0, 12)}\n`);
   await tsbox("create", "--rm", "--name", "next", "base", "true");
   assert.is((await tsbox("ps", "-aq", "--filter", "name=half")).stdout, "");
+  assert.is((await tsbox("volume", "ls", "-q")).stdout, "");
   await tsbox("rm", "next");
 });
 

@@ -27,8 +27,8 @@ export default defineVerb({
     const { removeUnused, volumes } = await import("../../engine/volumes.ts");
     const { treeSizes } = await import("../../engine/tree-size.ts");
     const engine = engineOf(context);
-    const { removeLost } = await import("../../engine/gc.ts");
-    await removeLost(engine).catch(() => {});
+    const { sweepContainers } = await import("../../engine/gc.ts");
+    await sweepContainers(engine).catch(() => {});
     const unused = filterVolumes(
       volumes(engine).filter((volume) => volume.users.length === 0 && (all || volume.anonymous)),
       filters,

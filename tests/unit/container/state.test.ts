@@ -88,7 +88,7 @@ test("foldState() asks for processes in the boot that they were noted in", () =>
 });
 
 test("foldState() tells who is being removed from who is half removed", () => {
-  const removing: ContainerEvent = { event: "removing", time, pid: 20, startTime: "7", boot: "b" };
+  const removing: ContainerEvent = { event: "removing", time, volumes: false, pid: 20, startTime: "7", boot: "b" };
   assert.is(foldState([created, exec, exited, removing], alive).status, "removing");
   assert.is(foldState([created, exec, exited, removing], dead).status, "dead");
 });
