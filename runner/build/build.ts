@@ -15,7 +15,7 @@ import { formatPlatform, hostPlatform, parsePlatform } from "../oci/platform.ts"
 import { parseReference } from "../oci/reference.ts";
 import type { Digest, Platform } from "../oci/types.ts";
 import { DEFAULT_PATH } from "../plan/process.ts";
-import { StepCache, stepKey } from "../store/build-cache.ts";
+import { StepCache, type StepResult, stepKey } from "../store/build-cache.ts";
 import { storeLayout } from "../store/layout.ts";
 import { leaseStore } from "../store/lease.ts";
 import { isGitAddress } from "./context/git-address.ts";
@@ -102,6 +102,7 @@ class Build {
   readonly #stages = new Map<number, Promise<StageState>>();
   readonly #sources = new Map<string, Promise<SourceTree>>();
   readonly #failed = new AbortController();
+  readonly #noted = new Map<string, StepResult>();
   readonly #later: Promise<unknown>[] = [];
   readonly #hashes = new Map<string, HashCache>();
   #steps = 0;
@@ -146,6 +147,14 @@ class Build {
         work.catch(() => {}); // told by #settled
         this.#later.push(work);
       },
+      note: (key, result) => this.#noted.set(key, result),
+      fetchStep: async (key, parent) => {
+        if (options.cacheFrom.length === 0) return undefined;
+        const { fetchStep } = await import("./local-cache.ts");
+        const found = await fetchStep(engine, identity, options.cacheFrom, key, parent);
+        if (found) cache.put(key, found);
+        return found;
+      },
       nextStep: () => ++this.#steps,
       context: async () => context.tree,
       source: (from, span) => this.#source(world, plan, file, from, span),
@@ -158,6 +167,9 @@ class Build {
     try {
       for (const number of plan.order) this.#stage(world, plan, file, number);
       const state = await this.#settled(plan);
+      for (const folder of options.cacheTo) {
+        (await import("./local-cache.ts")).keepSteps(engine, folder, this.#noted);
+      }
       return await keepImage(world, state, this.#base);
     } finally {
       for (const hashes of [context.hashes, ...this.#hashes.values()]) hashes.save();
@@ -255,7 +267,18 @@ class Build {
     }
   }
 
-  async #imageState(world: BuildWorld, name: string, platform: Platform | undefined): Promise<StageState> {
+  readonly #images = new Map<string, Promise<StageState>>();
+
+  /** Stages on the same image wait for one pull of it. */
+  #imageState(world: BuildWorld, name: string, platform: Platform | undefined): Promise<StageState> {
+    const key = `${name} ${platform ? formatPlatform(platform) : ""}`;
+    const made = this.#images.get(key) ?? this.#makeImageState(world, name, platform);
+    made.catch(() => {}); // told by whoever waits for it
+    this.#images.set(key, made);
+    return made;
+  }
+
+  async #makeImageState(world: BuildWorld, name: string, platform: Platform | undefined): Promise<StageState> {
     const { engine, identity } = world;
     if (name === "host") {
       throw new TsboxError('"host" is no image to build on: it is this machine', { code: "NO_SUCH_IMAGE" });

@@ -30,6 +30,9 @@ export interface BuildOptions {
   labels: Record<string, string>;
   /** True: nothing of the cache is used. A list: not for these stages. */
   noCache: boolean | string[];
+  /** Folders with steps of other builds, and such that get those of this one. */
+  cacheFrom: string[];
+  cacheTo: string[];
   pull: boolean;
   platform?: Platform;
   network: "none" | "host";

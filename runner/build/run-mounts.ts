@@ -1,15 +1,19 @@
 import { createHash } from "node:crypto";
-import { chmodSync, existsSync, mkdirSync, readFileSync, statSync, writeFileSync } from "node:fs";
+import { chmodSync, existsSync, mkdirSync, readFileSync, renameSync, statSync, writeFileSync } from "node:fs";
 import { join } from "node:path";
+import { randomHex } from "../base/random.ts";
 import type { Engine } from "../engine/engine.ts";
 import { explained } from "../engine/explain.ts";
 import { EVENTS_FD, failure, startHelper } from "../helper/client.ts";
+import type { OutgoingEntry } from "../layers/writer.ts";
 import { storePlan } from "../plan/build.ts";
 import type { Identity } from "../plan/idmap.ts";
 import type { UserMount } from "../plan/mounts.ts";
 import { buildCacheFolder } from "../store/build-cache.ts";
 import { storeLayout } from "../store/layout.ts";
 import { lock, unlock } from "../sys/native.ts";
+import type { SourceTree } from "./context/source-tree.ts";
+import { collect } from "./copy-files.ts";
 import type { RunMount } from "./dockerfile/types.ts";
 import type { BuildSecret } from "./options.ts";
 import type { RunRequest } from "./run-step.ts";
@@ -21,6 +25,8 @@ export interface MountSources {
   env: NodeJS.ProcessEnv;
   /** The layers of a stage or image, topmost first; undefined: the context. */
   tree(from: string | undefined): Promise<{ lowers: string[] }>;
+  /** The same as a tree to copy from. */
+  source(from: string): Promise<SourceTree>;
   /** A value with its variables expanded. */
   expand(text: string): string;
   cwd: string;
@@ -74,10 +80,7 @@ export async function prepareMounts(
           await bind(result, place, sources);
           break;
         case "cache":
-          if (value("from") !== undefined) {
-            throw sources.refuse(mount, "a cache begins empty: from= is not supported there", "fill it in the command");
-          }
-          await cache(engine, identity, result, place, held);
+          await cache(engine, identity, result, place, held, sources);
           break;
         case "secret":
           await secret(identity, result, place, sources);
@@ -129,12 +132,13 @@ async function cache(
   result: PreparedMounts,
   place: Place,
   held: number[],
+  sources: MountSources,
 ): Promise<void> {
   const id = place.value("id") || place.target;
   const owner = { uid: Number(place.value("uid") ?? 0), gid: Number(place.value("gid") ?? 0) };
   const mode = Number.parseInt(place.value("mode") ?? "0755", 8);
   const name = createHash("sha256")
-    .update(JSON.stringify([identity.key, id, owner]))
+    .update(JSON.stringify([identity.key, id, owner, place.value("from") ?? "", place.value("source") ?? ""]))
     .digest("hex")
     .slice(0, 32);
   const sharing = place.value("sharing") ?? "shared";
@@ -158,10 +162,24 @@ async function cache(
     }
   }
   if (!existsSync(join(folder, "data"))) {
-    mkdirSync(join(folder, "data"), { recursive: true, mode: 0o711 });
+    const start = await cacheStart(place, sources);
+    mkdirSync(folder, { recursive: true, mode: 0o711 });
     writeFileSync(join(folder, "meta.json"), JSON.stringify({ id, ...owner, created: new Date().toISOString() }));
-    await give(identity, join(folder, "data"), owner);
-    if (owner.uid === 0) chmodSync(join(folder, "data"), mode);
+    // made beside it: a cache is whole or not there
+    const staged = join(folder, `new-${randomHex(8)}`);
+    mkdirSync(staged, { mode: 0o711 });
+    if (start) {
+      const { applyEntries } = await import("./apply-entries.ts");
+      await applyEntries(identity, staged, start);
+    }
+    await give(identity, staged, owner);
+    if (owner.uid === 0) chmodSync(staged, mode);
+    try {
+      renameSync(staged, join(folder, "data"));
+    } catch (error) {
+      if (!existsSync(join(folder, "data"))) throw error;
+      // another step was first
+    }
   }
   result.mounts.push({
     kind: "bind",
@@ -171,6 +189,25 @@ async function cache(
     flags: ["private", ...(place.flag("readonly") ? ["ro"] : [])],
   });
   result.points.push({ path: place.target, kind: "directory" });
+}
+
+/** What `from=` and `source=` fill a new cache with; undefined: it begins empty. */
+async function cacheStart(place: Place, sources: MountSources): Promise<OutgoingEntry[] | undefined> {
+  const from = place.value("from");
+  if (from === undefined) {
+    if (place.value("source") === undefined) return undefined;
+    throw sources.refuse(place.mount, "source= is a folder of from=", "name a stage, an image or a context by from=");
+  }
+  const tree = await sources.source(from);
+  const source = place.value("source") ?? "/";
+  const [found] = tree.find(source);
+  if (found?.kind !== "directory") throw sources.refuse(place.mount, `"${source}" of ${tree.name} is no folder`);
+  return (await collect(tree, found, []))
+    .filter(({ path }) => path !== "")
+    .map(({ record, content }) => {
+      const bytes = content?.();
+      return { record, ...(bytes && { content: bytes }) };
+    });
 }
 
 /** What the build was given by --secret: a file that no layer sees, or a variable. */

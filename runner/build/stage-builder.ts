@@ -60,6 +60,10 @@ export interface BuildWorld {
   tell: OnBuildEvent;
   /** Work that no step waits for, but the build. */
   later(work: Promise<unknown>): void;
+  /** A step is done, or was found. */
+  note(key: string, result: StepResult): void;
+  /** A step that other builds left for this one. */
+  fetchStep(key: string, parent: ParentTree): Promise<StepResult | undefined>;
   /** A new number for a step that people are shown. */
   nextStep(): number;
   /** The context; made when the first instruction asks for it. */
@@ -185,9 +189,12 @@ export class StageBuilder {
   async #emptyStep(createdBy: string): Promise<boolean> {
     const parts = { parent: this.#state.key, instruction: createdBy };
     const key = stepKey({ kind: "config", ...parts });
-    const found = this.#useCache ? this.#world.cache.get(key) : undefined;
+    const found = this.#useCache
+      ? (this.#world.cache.get(key) ?? (await this.#world.fetchStep(key, this.#state)))
+      : undefined;
     const result: StepResult = found ?? { created: this.#now() };
     if (!found) this.#world.cache.put(key, result);
+    this.#world.note(key, result);
     this.#push(key, { created: result.created }, createdBy, false);
     await this.#why(key, parts, found);
     return found !== undefined;
@@ -259,8 +266,10 @@ export class StageBuilder {
         found = undefined;
       }
     }
+    if (this.#useCache) found ??= await this.#world.fetchStep(key, this.#state);
     await this.#why(key, parts, found, files);
     if (found) {
+      this.#world.note(key, found);
       this.#push(key, { ...found, layer: found.layer && { ...found.layer, blob: found.layer } }, createdBy, true);
       return true;
     }
@@ -268,14 +277,19 @@ export class StageBuilder {
     const created = this.#now();
     this.#push(key, { created, layer }, createdBy, true);
     if (layer) this.#world.later(this.#keep(key, created, layer));
-    else cache.put(key, { created });
+    else {
+      cache.put(key, { created });
+      this.#world.note(key, { created });
+    }
     return false;
   }
 
   /** A step is one only once its blob is in the store. */
   async #keep(key: string, created: string, { blob, ...layer }: MadeLayer): Promise<void> {
     const { digest, size } = await blob;
-    this.#world.cache.put(key, { created, layer: { ...layer, digest, size } });
+    const result: StepResult = { created, layer: { ...layer, digest, size } };
+    this.#world.cache.put(key, result);
+    this.#world.note(key, result);
   }
 
   #arg(one: Extract<StageInstruction, { kind: "ARG" }>): Promise<boolean> {
@@ -394,6 +408,7 @@ export class StageBuilder {
           cwd: config.WorkingDir ?? "/",
           expand: (text) => this.#expand(text, one.line.span),
           tree: (from) => this.#world.lowers(from, one.line.span),
+          source: (from) => this.#world.source(from, one.line.span),
           refuse: (mount: RunMount, why, hint) => new DockerfileError(this.#source, mount.span, why, hint),
         },
         staged.path,

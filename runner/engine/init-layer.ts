@@ -1,5 +1,6 @@
 import { chmodSync, existsSync, mkdirSync, renameSync, statSync } from "node:fs";
 import { join } from "node:path";
+import { randomHex } from "../base/random.ts";
 import { EVENTS_FD, failure, startHelper } from "../helper/client.ts";
 import { initLayerOps, storePlan } from "../plan/build.ts";
 import type { Identity } from "../plan/idmap.ts";
@@ -14,7 +15,8 @@ import { explained } from "./explain.ts";
  */
 export async function makeInitLayer(engine: Engine, lowers: string[], identity: Identity): Promise<void> {
   const layer = initLayerPath(lowers);
-  const staging = `${layer}.${process.pid}`;
+  // stages of one build make it at the same time
+  const staging = `${layer}.${process.pid}-${randomHex(4)}`;
   const part = (name: string) => join(staging, name);
   // of a folder and its parents at once Node does not tell why it cannot make them
   if (!existsSync(staging)) mkdirSync(staging);

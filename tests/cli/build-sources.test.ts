@@ -129,12 +129,50 @@ onKernel("another architecture's image can be put together, if nothing of it is 
   assert.is(told.stdout, "linux/arm\n");
 });
 
+onKernel("stages on the same image, which nobody has used yet, are built side by side", async () => {
+  await using box = buildWorkspace();
+  const { code, stderr } = await box.build(
+    "FROM base AS one\nRUN echo 1 > /1\nFROM base AS two\nRUN echo 2 > /2\nFROM base\nCOPY --from=one /1 /1\nCOPY --from=two /2 /2\n",
+  );
+  assert.is(code, 0, stderr);
+  assert.is(await box.inside("cat", "/1", "/2"), "1\n2\n");
+});
+
 onKernel("--no-cache-filter makes one stage anew", async () => {
   await using box = buildWorkspace();
   const text = "FROM base AS one\nRUN echo 1 > /1\nFROM base AS two\nRUN echo 2 > /2\nCOPY --from=one /1 /1\n";
   await box.build(text);
   const { stderr } = await box.build(text, ["--no-cache-filter", "one"]);
   assert.is(count(stderr, "CACHED"), 2, stderr);
+});
+
+onKernel("a cache begins with a folder of a stage, once", async () => {
+  await using box = buildWorkspace();
+  const mount = "--mount=type=cache,target=/c,from=one,source=/seed";
+  const text = `FROM base AS one\nRUN mkdir -p /seed/d && echo seed > /seed/d/f\nFROM base\nRUN ${mount} cat /c/d/f > /f; echo more >> /c/d/f\n`;
+  for (const expected of ["seed\n", "seed\nmore\n"]) {
+    const { code, stderr } = await box.build(text, ["--no-cache"]);
+    assert.is(code, 0, stderr);
+    assert.is(await box.inside("cat", "/f"), expected);
+  }
+});
+
+onKernel("steps go to another store by a folder", async () => {
+  const text = "FROM base\nWORKDIR /w\nCOPY a /a\nENV A=1\nRUN echo r > /r\n";
+  await using here = buildWorkspace();
+  here.files({ a: "a" });
+  const steps = join(here.dir, "steps");
+  const made = await here.build(text, ["--cache-to", `type=local,dest=${steps}`]);
+  assert.is(made.code, 0, made.stderr);
+  await using there = buildWorkspace();
+  there.files({ a: "a" });
+  const found = await there.build(text, ["--cache-from", `type=local,src=${steps}`]);
+  assert.is(count(found.stderr, "CACHED"), 4, found.stderr);
+  assert.is(found.stdout, made.stdout);
+  assert.is(await there.inside("cat", "/r", "/a"), "r\na");
+  there.files({ a: "b" });
+  assert.is(count((await there.build(text, ["--cache-from", `type=local,src=${steps}`])).stderr, "CACHED"), 1);
+  assert.match((await there.build(text, ["--cache-to", "type=registry,ref=x"])).stderr, /only caches of type local/);
 });
 
 test.run();

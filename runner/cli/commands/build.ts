@@ -5,6 +5,7 @@ import { LOCK_FLAGS, readLockOptions } from "../lock-flags.ts";
 import {
   parseAddHost,
   parseBuildArgs,
+  parseCache,
   parseContext,
   parseNamedContext,
   parseOutput,
@@ -40,6 +41,16 @@ export default defineVerb({
     ...LOCK_FLAGS,
     noCache: boolean({ group: "Cache", help: "run every step anew" }),
     noCacheFilter: list({ group: "Cache", placeholder: "STAGE", help: "run the steps of this stage anew" }),
+    cacheFrom: list({
+      group: "Cache",
+      placeholder: "type=local,src=DIR",
+      help: "look for steps in this folder, too; repeat for more",
+    }),
+    cacheTo: list({
+      group: "Cache",
+      placeholder: "type=local,dest=DIR",
+      help: "write the build's steps to this folder",
+    }),
     explain: boolean({ group: "Cache", help: "say for each step why it was not in the cache" }),
     network: choice(["none", "host", "default"], {
       group: "Steps",
@@ -114,6 +125,8 @@ export default defineVerb({
       buildArgs: parseBuildArgs(flags.buildArg, env),
       labels: parseLabels(flags.label),
       noCache: flags.noCache || (flags.noCacheFilter.length > 0 ? flags.noCacheFilter : false),
+      cacheFrom: flags.cacheFrom.map((text) => parseCache(text, "src", cwd)),
+      cacheTo: flags.cacheTo.map((text) => parseCache(text, "dest", cwd)),
       pull: flags.pull,
       network: flags.network === "host" ? "host" : "none",
       addHosts: flags.addHost,
