@@ -36,7 +36,7 @@ static struct record check_record(const struct tar_reader *r) {
     MUST(record.length == r->record_length && record.length <= RECORD_MAX);
     MUST((uint64_t)RECORD_HEADER_SIZE + record.path_length + record.link_length + record.xattr_length == record.length);
     MUST(record.kind >= RECORD_DIRECTORY && record.kind <= RECORD_END);
-    MUST(record.mode <= 07777 && record.mtime_nsec < 1000000000 && record.reserved == 0);
+    MUST(record.mode <= 07777 && record.mtime_nsec < 1000000000 && record.below == 0);
     struct bytes path = {r->record + RECORD_HEADER_SIZE, record.path_length};
     struct bytes link = {path.at + path.length, record.link_length};
     struct bytes rest = {link.at + link.length, record.xattr_length}, name, value;

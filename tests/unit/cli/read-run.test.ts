@@ -38,6 +38,7 @@ test("run without flags asks for the defaults", () => {
     labels: {},
     pull: "missing",
     printPlan: false,
+    signalProxy: true,
   });
 });
 
@@ -102,6 +103,7 @@ test("run takes every flag to its field", () => {
     cidfile: join(folder, "id"),
     stopSignal: "SIGINT",
     stopTimeout: Number.POSITIVE_INFINITY,
+    signalProxy: true,
   });
 });
 
