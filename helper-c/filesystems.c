@@ -265,9 +265,19 @@ int op_overlay(struct run *run, const struct op *op)
     return mount_overlay(NULL, op, target);
 }
 
+static bool lacks_lower(const struct op *op)
+{
+    for (size_t i = 0; i < op->words.count; i++)
+        if (access(op->words.list[i], F_OK) < 0 && (errno == ENOENT || errno == ENOTDIR))
+            return true;
+    return false;
+}
+
 int op_overlay_at(struct run *run, const struct op *op)
 {
     const char *path = op->texts[0];
+    if ((op->flags & FLAG_OPTIONAL) && lacks_lower(op))
+        return 0;
     cleanup_fd int target =
         op->flags & FLAG_MAKE ? make_mount_point(run->root, path, true) : resolve_in_root(run->root, path);
     if (target < 0)

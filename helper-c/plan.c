@@ -36,7 +36,7 @@ static const struct op_spec op_specs[] = {
     {"loopback", "", 0, op_loopback},
     {"root", "p", 0, op_root},
     {"overlay", "pttf*", FLAGS_OVERLAY, op_overlay},
-    {"overlay-at", "pttf*", FLAGS_OVERLAY | FLAG_MAKE, op_overlay_at},
+    {"overlay-at", "pttf*", FLAGS_OVERLAY | FLAG_MAKE | FLAG_OPTIONAL, op_overlay_at},
     {"bind", "ppf", FLAGS_NEW | FLAGS_PROPAGATION | FLAG_REC, op_bind},
     {"bind-in", "pppf", FLAGS_NEW | FLAGS_PROPAGATION | FLAG_REC, op_bind_in},
     {"fill", "pppnnf", FLAG_NOCOPY, op_fill},

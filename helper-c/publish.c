@@ -23,8 +23,9 @@
 #define ACCEPTS 64
 /* The monitor's own, and what the pools keep. */
 #define OTHER_DESCRIPTORS 128
-/* What the program wrote last may be on its way to a slow reader. */
+/* What the program wrote last may be on its way to a slow reader, which is waited for while it goes on. */
 #define FAREWELL_SECONDS 1
+#define FAREWELLS 10
 #define PAUSE_NANOSECONDS 50000000
 
 struct listener {
@@ -42,6 +43,7 @@ static struct {
     struct inside inside;
     struct rlimit limit; /* of descriptors, before it was raised */
     bool raised, paused, ending;
+    size_t farewells, moved;
 } ports = {.epoll = -1, .timer_kind = WATCH_TIMER, .timer = -1, .inside = {-1, -1}};
 
 /*** Listening ***/
@@ -218,10 +220,14 @@ static void timer_expired(void)
     uint64_t count;
     ssize_t done = read(ports.timer, &count, sizeof count);
     (void)done;
-    if (ports.ending)
-        tunnels_close();
-    else
+    if (!ports.ending) {
         pause_accepting(false);
+    } else if (tunnels_moved() != ports.moved && ++ports.farewells < FAREWELLS) {
+        ports.moved = tunnels_moved();
+        set_timer(FAREWELL_SECONDS, 0);
+    } else {
+        tunnels_close();
+    }
 }
 
 int publish_watched(bool accepting)
@@ -240,6 +246,8 @@ void publish_handle(void)
                 tunnel_event(kind, events[i].events);
             else if (*kind == WATCH_TIMER)
                 timer_expired();
+            else if (*kind == WATCH_RETRY)
+                tunnels_retry();
             else if (!ports.ending)
                 accept_connections((const struct listener *)kind);
         }
@@ -265,6 +273,7 @@ void publish_finish(void)
         return;
     close_listeners();
     ports.ending = true;
+    ports.moved = tunnels_moved();
     tunnels_finish();
     set_timer(FAREWELL_SECONDS, 0);
 }

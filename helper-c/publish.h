@@ -5,7 +5,7 @@
 #include "helper.h"
 
 /* What an epoll event leads to: the first member of each of its kinds. */
-enum watch_kind { WATCH_LISTENER, WATCH_TIMER, WATCH_SIDE };
+enum watch_kind { WATCH_LISTENER, WATCH_TIMER, WATCH_RETRY, WATCH_SIDE };
 
 /*** inside.c ***/
 
@@ -25,7 +25,11 @@ void tunnel_open(int fd, uint16_t port);
 void tunnel_event(enum watch_kind *side, uint32_t events);
 /* What the last batch of events has closed is freed: no event leads to it any more. */
 void tunnels_sweep(void);
+/* Who is not answered inside is announced there again. */
+void tunnels_retry(void);
 size_t tunnels_count(void);
+/* How many bytes, in all. */
+size_t tunnels_moved(void);
 /* The program has ended: what it wrote is delivered, nothing is waited for. */
 void tunnels_finish(void);
 /* Resets them all; also from within a batch. */

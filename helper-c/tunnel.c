@@ -4,6 +4,9 @@
  * this process is never in between, and the near side is not read until the pipe is empty, so that a slow
  * reader slows the writer. A pipe belongs to a flow only while there are bytes in it.
  *
+ * A listener inside whose queue is full drops who comes, and the kernel asks again after 1, 3, 7, 15, 31
+ * seconds. Nothing is ever slow on the way to it, so it is asked again at short intervals instead.
+ *
  * epoll reports edges: what a socket is ready for is remembered in its side, and forgotten when a call says
  * EAGAIN.
  */
@@ -14,13 +17,18 @@
 #include <stdlib.h>
 #include <string.h>
 #include <sys/epoll.h>
+#include <sys/queue.h>
 #include <sys/socket.h>
+#include <sys/timerfd.h>
 
 #define CHUNK (1024 * 1024)
 /* What one flow moves before the others have their turn. */
 #define TURN (4 * CHUNK)
 #define PIPES_KEPT 8
 #define SOCKETS_KEPT 16
+#define RETRY_NANOSECONDS 50000000
+/* Of those that wait longest, at a time: where a server stands still, thousands may wait. */
+#define RETRIES 64
 
 struct tunnel;
 
@@ -44,8 +52,9 @@ struct tunnel {
     struct flow inwards, outwards;
     uint16_t port;
     uint8_t address; /* which of `addresses` is tried */
-    bool connected, closed;
+    bool connected, waiting, closed;
     struct tunnel *next, *previous;
+    TAILQ_ENTRY(tunnel) wait; /* for an answer inside */
 };
 
 static struct {
@@ -54,6 +63,11 @@ static struct {
     struct tunnel *first, *closed;
     size_t count;
     bool finishing;
+    size_t moved;
+    enum watch_kind retry_kind;
+    int retry;
+    bool retry_set;
+    TAILQ_HEAD(waiting, tunnel) waiting;
     int pipes[PIPES_KEPT][2];
     size_t pipe_count; /* of those kept */
     size_t pipes_open;
@@ -61,7 +75,7 @@ static struct {
         int fds[SOCKETS_KEPT];
         size_t count;
     } sockets[2];
-} tunnels;
+} tunnels = {.retry_kind = WATCH_RETRY, .retry = -1, .waiting = TAILQ_HEAD_INITIALIZER(tunnels.waiting)};
 
 /* Where a program may listen: most on every address or the first; who looks up "localhost" may get the
  * second, who looks up the host's name the third, which /etc/hosts has for it. */
@@ -74,11 +88,20 @@ void tunnels_begin(int epoll, const struct inside *inside)
 {
     tunnels.epoll = epoll;
     tunnels.inside = inside;
+    struct epoll_event event = {.events = EPOLLIN, .data.ptr = &tunnels.retry_kind};
+    tunnels.retry = timerfd_create(CLOCK_MONOTONIC, TFD_CLOEXEC | TFD_NONBLOCK);
+    if (tunnels.retry < 0 || epoll_ctl(epoll, EPOLL_CTL_ADD, tunnels.retry, &event) < 0)
+        die(errno, NULL, "Cannot watch published ports");
 }
 
 size_t tunnels_count(void)
 {
     return tunnels.count;
+}
+
+size_t tunnels_moved(void)
+{
+    return tunnels.moved;
 }
 
 /*** Closing ***/
@@ -123,11 +146,19 @@ static bool take_pipe(struct flow *flow)
     return true;
 }
 
+static void stop_waiting(struct tunnel *tunnel)
+{
+    if (tunnel->waiting)
+        TAILQ_REMOVE(&tunnels.waiting, tunnel, wait);
+    tunnel->waiting = false;
+}
+
 static void tunnel_close(struct tunnel *tunnel)
 {
     if (tunnel->closed)
         return;
     tunnel->closed = true;
+    stop_waiting(tunnel);
     close_if_open(&tunnel->outside.fd);
     close_if_open(&tunnel->inside.fd);
     drop_pipe(&tunnel->inwards);
@@ -205,8 +236,10 @@ static bool flow_empty(struct flow *flow)
         return false;
     if (count < 0)
         flow->to->writable = false;
-    else
+    if (count > 0) {
         flow->held -= (size_t)count;
+        tunnels.moved += (size_t)count;
+    }
     return true;
 }
 
@@ -271,6 +304,57 @@ static bool connect_to(int fd, size_t address, uint16_t port)
            errno == EINPROGRESS;
 }
 
+static void set_retry(void)
+{
+    struct itimerspec when = {.it_value = {.tv_nsec = RETRY_NANOSECONDS}};
+    if (!tunnels.retry_set)
+        tunnels.retry_set = timerfd_settime(tunnels.retry, 0, &when, NULL) == 0;
+}
+
+static void start_waiting(struct tunnel *tunnel)
+{
+    stop_waiting(tunnel);
+    TAILQ_INSERT_TAIL(&tunnels.waiting, tunnel, wait);
+    tunnel->waiting = true;
+    set_retry();
+}
+
+/* Not what an event that is yet to be handled tells of. */
+static bool is_unanswered(int fd)
+{
+    struct tcp_info info;
+    socklen_t length = sizeof info;
+    return getsockopt(fd, IPPROTO_TCP, TCP_INFO, &info, &length) == 0 && info.tcpi_state == TCP_SYN_SENT;
+}
+
+/* The same socket, from the beginning. It says that it was disconnected: that must not be taken for an answer. */
+static bool connect_again(struct tunnel *tunnel)
+{
+    static const struct sockaddr nowhere = {.sa_family = AF_UNSPEC};
+    int fd = tunnel->inside.fd, error;
+    socklen_t length = sizeof error;
+    return connect(fd, &nowhere, sizeof nowhere) == 0 && getsockopt(fd, SOL_SOCKET, SO_ERROR, &error, &length) == 0 &&
+           connect_to(fd, tunnel->address, tunnel->port);
+}
+
+void tunnels_retry(void)
+{
+    uint64_t expired;
+    ssize_t done = read(tunnels.retry, &expired, sizeof expired);
+    (void)done;
+    tunnels.retry_set = false;
+    struct tunnel *last = TAILQ_LAST(&tunnels.waiting, waiting);
+    for (size_t i = 0; last && i < RETRIES; i++) {
+        struct tunnel *tunnel = TAILQ_FIRST(&tunnels.waiting);
+        bool is_last = tunnel == last;
+        start_waiting(tunnel);
+        if (is_unanswered(tunnel->inside.fd) && !connect_again(tunnel))
+            tunnel_reset(tunnel);
+        if (is_last)
+            break;
+    }
+}
+
 /* Try this address and those after it. Nobody listens anywhere: outside it is as if nobody had listened there. */
 static void tunnel_connect(struct tunnel *tunnel)
 {
@@ -279,8 +363,10 @@ static void tunnel_connect(struct tunnel *tunnel)
         tunnel->inside.fd = take_socket(addresses[tunnel->address].family);
         tunnel->inside.readable = tunnel->inside.writable = false;
         if (tunnel->inside.fd >= 0 && connect_to(tunnel->inside.fd, tunnel->address, tunnel->port) &&
-            watch_side(&tunnel->inside, EPOLL_CTL_ADD))
+            watch_side(&tunnel->inside, EPOLL_CTL_ADD)) {
+            start_waiting(tunnel);
             return;
+        }
     }
     tunnel_reset(tunnel);
 }
@@ -319,7 +405,12 @@ void tunnel_event(enum watch_kind *kind, uint32_t events)
             return;
         }
         tunnel->connected = (events & EPOLLOUT) != 0;
+        if (tunnel->connected)
+            stop_waiting(tunnel);
     } else if (events & EPOLLERR) {
+        /* A server that answers before it has read all ends like this: the answer is passed on. */
+        side->readable = true;
+        flow_move(side == &tunnel->inside ? &tunnel->outwards : &tunnel->inwards);
         tunnel_reset(tunnel);
         return;
     }
@@ -333,6 +424,7 @@ void tunnel_event(enum watch_kind *kind, uint32_t events)
 
 static void close_kept(void)
 {
+    close_if_open(&tunnels.retry);
     for (size_t family = 0; family < countof(tunnels.sockets); family++)
         while (tunnels.sockets[family].count)
             close(tunnels.sockets[family].fds[--tunnels.sockets[family].count]);

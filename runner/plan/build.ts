@@ -284,7 +284,8 @@ function hostEntry(writable: string, entry: HostRootEntry, number: number, flags
         dest: entry.path,
         upper: `${writable}/upper/${number}`,
         work: `${writable}/work/${number}`,
-        flags: [...flags, "make"],
+        // the machine's directories come and go, also between two starts of a container
+        flags: [...flags, "make", "optional"],
         lowers: [entry.path],
       };
     case "directory":
