@@ -74,6 +74,7 @@ function numbers(seed: number): (limit: number) => number {
 
 test("short, slow, half-closed and broken connections at once leave nothing, and bytes stay in order", async () => {
   const seed = Number(process.env.CROWD_SEED ?? randomInt(2 ** 31));
+  console.log(`seed ${seed}`);
   const below = numbers(seed);
   const port = await serve("echo", ECHO);
   const open_ = await descriptors("echo");
