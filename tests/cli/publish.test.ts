@@ -56,7 +56,8 @@ async function answers(port: number): Promise<void> {
     const socket = await open(port).catch(() => undefined);
     if (socket === undefined) return false;
     const alive = await Promise.race([
-      once(socket, "close").then(() => false),
+      // a reset says that nobody listens yet, and may come after the connection was seen
+      new Promise<boolean>((resolve) => socket.on("close", () => resolve(false))),
       new Promise<boolean>((resolve) => setTimeout(() => resolve(true), 100)),
     ]);
     socket.destroy();
