@@ -22,7 +22,7 @@ test("pause stops every process, also of a program that forks all the time, and 
   const pids = (await tsbox("top", "busy", "-o", "pid")).stdout.trim().split("\n").slice(1);
   assert.ok(pids.length > 0);
   // one that had ended, and that its stopped parent cannot take away, does nothing either
-  for (const pid of pids) assert.match(stateOf(pid.trim()), /^[TZ]$/);
+  for (const pid of pids) assert.match(stateOf(pid.trim()) ?? "", /^[TZ]$/);
   const { stdout } = await tsbox("logs", "busy");
   assert.is((await tsbox("logs", "busy")).stdout, stdout);
   assert.match((await tsbox("ps")).stdout, /\(Paused\)/);
