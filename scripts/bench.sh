@@ -24,7 +24,9 @@ if [ "$(id -u)" = 0 ]; then
     truncate -s 12G "$disk" && mkfs.ext4 -q -F -E lazy_itable_init=0 "$disk"
     mkdir -p "$work/user" && mount -o loop "$disk" "$work/user"
     rm -f "$disk" # the mount keeps it
-    mkdir -p "$work/user/runtime"
+    mkdir -p "$work/user/runtime" "$work/user/.config/containers"
+    # without this podman may take vfs, which copies every layer
+    printf '[storage]\ndriver = "overlay"\n' >"$work/user/.config/containers/storage.conf"
     chown -R "$user:" "$work/user"
     chmod 700 "$work/user/runtime"
     # podman leaves a process behind that keeps this namespace, and so the file system in memory
