@@ -15,7 +15,9 @@ export function runCredentialProgram(
       stdout += text;
     });
     child.on("error", (cause: NodeJS.ErrnoException) => {
-      const why = cause.code === "ENOENT" ? "it is not in PATH" : (cause.code ?? "it cannot be run");
+      // EACCES: a folder of PATH may not be looked into, and no other has it
+      const why =
+        cause.code === "ENOENT" || cause.code === "EACCES" ? "it is not in PATH" : (cause.code ?? "it cannot be run");
       reject(
         new TsboxError(`Cannot run ${program}: ${why}`, {
           code: "CREDENTIAL_HELPER",
