@@ -1,8 +1,8 @@
-import { createWriteStream, existsSync, mkdirSync, renameSync, rmSync } from "node:fs";
+import { mkdirSync } from "node:fs";
 import { join } from "node:path";
-import { Readable } from "node:stream";
-import { pipeline } from "node:stream/promises";
+import { makeFolder } from "../base/make-folder.ts";
 import { packing } from "../engine/pack-layer.ts";
+import { writeOutput } from "../engine/write-output.ts";
 import { RecordKind } from "../layers/abi.ts";
 import { type PackTarResult, packTar } from "../layers/pack.ts";
 import { readEntries } from "../layers/reader.ts";
@@ -36,22 +36,11 @@ export async function exportTree(world: BuildWorld, state: StageState, output: B
     const tar = packTar(records, tarOptions, result);
     if (output.type === "local") {
       const dest = output.dest as string;
-      mkdirSync(dest, { recursive: true });
+      makeFolder(dest);
       await applyEntries(identity, dest, ownEntries(tar), options.signal);
       return;
     }
-    const stream = Readable.from(tar, { objectMode: false });
-    if (output.dest === undefined) {
-      await pipeline(stream, process.stdout, { end: false, signal: options.signal });
-      return;
-    }
-    const staged = `${output.dest}.${process.pid}.part`;
-    try {
-      await pipeline(stream, createWriteStream(staged, { flags: "wx" }), { signal: options.signal });
-      renameSync(staged, output.dest);
-    } finally {
-      if (existsSync(staged)) rmSync(staged, { force: true });
-    }
+    await writeOutput("write the build", output.dest, tar, options.signal);
   });
 }
 

@@ -1,7 +1,8 @@
-import { copyFileSync, createReadStream, existsSync, mkdirSync, readFileSync } from "node:fs";
+import { copyFileSync, createReadStream, existsSync, readFileSync } from "node:fs";
 import { join } from "node:path";
 import { writeFileAtomic } from "../base/atomic-write.ts";
 import { TsboxError, visible } from "../base/error.ts";
+import { makeFolder } from "../base/make-folder.ts";
 import type { Engine } from "../engine/engine.ts";
 import { unpackOne } from "../engine/unpack-image.ts";
 import type { Identity } from "../plan/idmap.ts";
@@ -63,7 +64,7 @@ function readStep(path: string): StepResult | undefined {
 export function keepSteps(engine: Engine, folder: string, steps: ReadonlyMap<string, StepResult>): void {
   const layout = storeLayout(engine.root);
   try {
-    for (const name of ["steps", "blobs/sha256"]) mkdirSync(join(folder, name), { recursive: true });
+    for (const name of ["steps", "blobs/sha256"]) makeFolder(join(folder, name));
     for (const [key, result] of steps) {
       const { layer } = result;
       if (layer) {

@@ -1,4 +1,4 @@
-import { mkdirSync } from "node:fs";
+import { makeFolder } from "../base/make-folder.ts";
 import { checkFeatures } from "../helper/client.ts";
 import { parseSubids } from "../plan/idmap.ts";
 import { readText } from "../sys/host-facts.ts";
@@ -76,7 +76,7 @@ const ROWS: Record<string, Row> = {
 
 /** Tries everything the engine leans on; the list is what `tsbox doctor` shows. */
 export function doctor(engine: Engine): Finding[] {
-  mkdirSync(engine.root, { recursive: true, mode: 0o700 });
+  makeFolder(engine.root, 0o700);
   const findings = checkFeatures(engine.root).map((check): Finding => {
     const row = ROWS[check.feature];
     const detail = check.detail ?? check.errno ?? "";

@@ -1,6 +1,6 @@
 import { createHash } from "node:crypto";
 import { gzipPieces, looksRandom } from "../layers/gzip.ts";
-import { PIECE, type PiecePool } from "../layers/pieces.ts";
+import { inPieces, PIECE, type PiecePool } from "../layers/pieces.ts";
 import { OCI_LAYER, OCI_LAYER_GZIP } from "../oci/media-types.ts";
 import type { Digest } from "../oci/types.ts";
 import { blobStream } from "../store/blob-store.ts";
@@ -49,23 +49,5 @@ export async function keepLayer(inbox: Inbox, tar: AsyncIterable<Buffer>, pool: 
     return { ...blob, diffID: `sha256:${hash.digest("hex")}`, mediaType: OCI_LAYER_GZIP };
   } finally {
     await pieces.return?.(undefined);
-  }
-}
-
-/** A stream cut as the tar was, whose first pieces were all of them whole. */
-async function* inPieces(source: AsyncIterable<Uint8Array>, pool: PiecePool): AsyncGenerator<Buffer> {
-  let piece = pool.take();
-  let used = 0;
-  for await (const chunk of source) {
-    for (let from = 0; from < chunk.length; ) {
-      const n = Math.min(PIECE - used, chunk.length - from);
-      piece.set(chunk.subarray(from, from + n), used);
-      used += n;
-      from += n;
-      if (used < PIECE) continue;
-      yield piece;
-      piece = pool.take();
-      used = 0;
-    }
   }
 }

@@ -1,6 +1,7 @@
 import { chmodSync, existsSync, mkdirSync, realpathSync, statSync } from "node:fs";
 import { join } from "node:path";
 import { TsboxError, visible } from "../base/error.ts";
+import { makeFolder } from "../base/make-folder.ts";
 import type { Identity } from "../plan/idmap.ts";
 import type { UserMount } from "../plan/mounts.ts";
 import type { ResolvedUser } from "../plan/user.ts";
@@ -139,7 +140,7 @@ function bindSource(source: string, create: boolean, dry: boolean): string {
     }
     if (dry) return source;
     try {
-      mkdirSync(source, { recursive: true });
+      makeFolder(source);
     } catch (cause) {
       throw new TsboxError(
         `Cannot mount "${visible(source)}": it does not exist, and may not be made (${(cause as NodeJS.ErrnoException).code})`,

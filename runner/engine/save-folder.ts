@@ -5,6 +5,7 @@ import { dirname, join } from "node:path";
 import { Readable } from "node:stream";
 import { createGzip } from "node:zlib";
 import { TsboxError } from "../base/error.ts";
+import { makeFolder } from "../base/make-folder.ts";
 import { digestHex } from "../oci/digest.ts";
 import { DOCKER_LAYER_GZIP } from "../oci/media-types.ts";
 import type { Digest, Manifest } from "../oci/types.ts";
@@ -13,7 +14,7 @@ import { type SavedBlob, type SavedImage, withManifest } from "./saved-image.ts"
 import { writeChunks } from "./write-chunks.ts";
 
 /** Makes a folder that gets its name when it is complete. */
-async function makeFolder(path: string, fill: (staged: string) => Promise<void>): Promise<void> {
+async function fillFolder(path: string, fill: (staged: string) => Promise<void>): Promise<void> {
   if (existsSync(path) && readdirSync(path).length > 0) {
     throw new TsboxError(`Cannot save to "${path}": the folder is not empty`, {
       code: "NOT_EMPTY",
@@ -21,7 +22,7 @@ async function makeFolder(path: string, fill: (staged: string) => Promise<void>)
       exitCode: 1,
     });
   }
-  mkdirSync(dirname(path), { recursive: true });
+  makeFolder(dirname(path));
   const staged = `${path}.${process.pid}.part`;
   try {
     mkdirSync(staged);
@@ -35,7 +36,7 @@ async function makeFolder(path: string, fill: (staged: string) => Promise<void>)
 
 /** An OCI layout: skopeo's `oci:`. */
 export async function saveLayout(images: SavedImage[], path: string, signal?: AbortSignal): Promise<void> {
-  await makeFolder(path, async (staged) => {
+  await fillFolder(path, async (staged) => {
     const blobs = join(staged, "blobs", "sha256");
     mkdirSync(blobs, { recursive: true });
     for (const blob of savedBlobs(images)) await writeFile(join(blobs, digestHex(blob.digest)), blob.open(), signal);
@@ -50,7 +51,7 @@ export async function saveDirectory(
   path: string,
   { compress = false, signal }: { compress?: boolean; signal?: AbortSignal },
 ): Promise<void> {
-  await makeFolder(path, async (staged) => {
+  await fillFolder(path, async (staged) => {
     const place = (blob: SavedBlob) => join(staged, digestHex(blob.digest));
     const layers: SavedBlob[] = [];
     for (const layer of image.layers) {

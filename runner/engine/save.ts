@@ -1,7 +1,3 @@
-import { renameSync, rmSync, statSync } from "node:fs";
-import { open } from "node:fs/promises";
-import { Readable } from "node:stream";
-import { pipeline } from "node:stream/promises";
 import { TsboxError, visible } from "../base/error.ts";
 import { writeArchive } from "../layers/writer.ts";
 import { formatPlatform, platformMatches } from "../oci/platform.ts";
@@ -14,7 +10,7 @@ import { archiveEntries } from "./save-archive.ts";
 import { saveDirectory, saveLayout } from "./save-folder.ts";
 import { asDocker, asStored, type SavedImage, uncompressed } from "./saved-image.ts";
 import { findNamed, getImage, type StoredImage } from "./stored-image.ts";
-import { writeChunks } from "./write-chunks.ts";
+import { unwritable, writeOutput } from "./write-output.ts";
 
 /** podman's four: `oci-dir` is an OCI layout, `docker-dir` what skopeo calls `dir:`. */
 export const SAVE_FORMATS = ["docker-archive", "oci-archive", "oci-dir", "docker-dir"] as const;
@@ -46,7 +42,7 @@ export async function save(engine: Engine, references: string[], options: SaveOp
     else if (format === "docker-dir") await saveDirectory(only(images, path as string), path as string, options);
     else await saveArchive(images, options);
   } catch (error) {
-    throw path === undefined ? error : unwritable(path, error);
+    throw path === undefined ? error : unwritable("save", path, error);
   } finally {
     release();
   }
@@ -105,44 +101,5 @@ function only(images: SavedImage[], path: string): SavedImage {
 
 async function saveArchive(images: SavedImage[], { format, path, signal }: SaveOptions): Promise<void> {
   const archive = writeArchive(archiveEntries(images, { docker: format === "docker-archive" }));
-  if (path === undefined) {
-    const stream = Readable.from(archive, { objectMode: false, highWaterMark: 1 << 20 });
-    await pipeline(stream, process.stdout, { ...(signal && { signal }), end: false });
-    return;
-  }
-  // a pipe or /dev/stdout is written to, not replaced
-  const special = statSync(path, { throwIfNoEntry: false });
-  const staged = special && !special.isFile() && !special.isDirectory() ? path : `${path}.${process.pid}.part`;
-  try {
-    const file = await open(staged, staged === path ? "w" : "wx");
-    try {
-      await writeChunks(file, archive, signal);
-    } finally {
-      await file.close();
-    }
-    if (staged !== path) renameSync(staged, path);
-  } catch (error) {
-    if (staged !== path) rmSync(staged, { force: true });
-    throw error;
-  }
-}
-
-const STATES: Record<string, string> = {
-  ENOENT: "its folder does not exist",
-  ENOTDIR: "its folder is a file",
-  EISDIR: "it is a folder",
-  EACCES: "permission denied",
-  EROFS: "the file system is read-only",
-  ENOSPC: "the disk is full",
-};
-
-/** What the system says of the file that is being written; errors with a sentence of their own pass as they are. */
-function unwritable(path: string, error: unknown): unknown {
-  const { code = "", syscall } = error as NodeJS.ErrnoException;
-  if (error instanceof TsboxError || syscall === undefined) return error;
-  return new TsboxError(`Cannot save to "${path}": ${STATES[code] ?? code}`, {
-    code: "NOT_WRITABLE",
-    cause: error,
-    exitCode: 1,
-  });
+  await writeOutput("save", path, archive, signal);
 }

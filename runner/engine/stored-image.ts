@@ -118,7 +118,10 @@ export function getImage(engine: Engine, word: string): StoredImage {
 export function noSuchImage(word: string): TsboxError {
   return new TsboxError(`Cannot find image "${word}": it is not in the store`, {
     code: "NO_SUCH_IMAGE",
-    hint: `"tsbox images" lists them; "tsbox pull ${word}" gets it from its registry`,
+    hint:
+      word === "base"
+        ? 'it comes with the package: the first "tsbox run base true" puts it there'
+        : `"tsbox images" lists them; "tsbox pull ${word}" gets it from its registry`,
     exitCode: 1,
   });
 }

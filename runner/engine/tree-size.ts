@@ -2,8 +2,7 @@ import { lstatSync, readdirSync } from "node:fs";
 import type { Readable } from "node:stream";
 import { text } from "node:stream/consumers";
 import { EVENTS_FD, startHelper } from "../helper/client.ts";
-import { storePlan } from "../plan/build.ts";
-import { ALL_CAPABILITIES } from "../plan/capabilities.ts";
+import { storePlan, storeRootOps } from "../plan/build.ts";
 import type { Identity } from "../plan/idmap.ts";
 import type { Engine } from "./engine.ts";
 import { explainCommand } from "./explain-command.ts";
@@ -69,16 +68,7 @@ async function measureInside(paths: string[], identity: Identity): Promise<numbe
   const plan = storePlan(
     identity,
     [
-      { op: "private-mounts" },
-      {
-        op: "capabilities",
-        bounding: ALL_CAPABILITIES,
-        effective: ALL_CAPABILITIES,
-        permitted: ALL_CAPABILITIES,
-        inheritable: 0n,
-        ambient: 0n,
-      },
-      { op: "user", uid: 0, gid: 0, groups: [] },
+      ...storeRootOps(),
       { op: "env", variables: ["PATH=/usr/bin:/bin"] },
       { op: "exec", argv: [...explainCommand().slice(0, -1), "measure", "--", ...paths] },
     ],

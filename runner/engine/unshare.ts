@@ -2,8 +2,7 @@ import { mkdtempSync, writeFileSync } from "node:fs";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
 import { encodePlan } from "../helper/wire.ts";
-import { storePlan } from "../plan/build.ts";
-import { ALL_CAPABILITIES } from "../plan/capabilities.ts";
+import { storePlan, storeRootOps } from "../plan/build.ts";
 import type { Engine } from "./engine.ts";
 import { explainCommand } from "./explain-command.ts";
 import { becomeHelper } from "./run.ts";
@@ -13,16 +12,7 @@ export function unshare(engine: Engine, argv: string[]): never {
   const command = argv.length > 0 ? argv : [process.env.SHELL || "/bin/sh"];
   const folder = mkdtempSync(join(tmpdir(), "tsbox-"));
   const plan = storePlan(engine.identity(), [
-    { op: "private-mounts" },
-    {
-      op: "capabilities",
-      bounding: ALL_CAPABILITIES,
-      effective: ALL_CAPABILITIES,
-      permitted: ALL_CAPABILITIES,
-      inheritable: 0n,
-      ambient: 0n,
-    },
-    { op: "user", uid: 0, gid: 0, groups: [] },
+    ...storeRootOps(),
     { op: "cwd", path: engine.host.cwd },
     { op: "env", variables: Object.entries(process.env).map(([name, value]) => `${name}=${value}`) },
     { op: "exec", argv: command },

@@ -2,8 +2,8 @@
 export const PIECE = 1 << 20;
 
 /** The same bytes in pieces of one size, as the compressor likes them: what it makes then depends on the bytes alone. */
-export async function* inPieces(source: AsyncIterable<Uint8Array>): AsyncGenerator<Buffer> {
-  let piece = Buffer.allocUnsafeSlow(PIECE);
+export async function* inPieces(source: AsyncIterable<Uint8Array>, pool = new PiecePool()): AsyncGenerator<Buffer> {
+  let piece = pool.take();
   let used = 0;
   for await (const chunk of source) {
     for (let from = 0; from < chunk.length; ) {
@@ -13,7 +13,7 @@ export async function* inPieces(source: AsyncIterable<Uint8Array>): AsyncGenerat
       from += count;
       if (used < PIECE) continue;
       yield piece;
-      piece = Buffer.allocUnsafeSlow(PIECE);
+      piece = pool.take();
       used = 0;
     }
   }

@@ -159,6 +159,22 @@ export function storePlan(identity: Identity, ops: Op[], eventsFd?: number): Pla
   };
 }
 
+/** The namespace's own root with every capability over it: for programs of ours that look after the store. */
+export function storeRootOps(): Op[] {
+  return [
+    { op: "private-mounts" },
+    {
+      op: "capabilities",
+      bounding: ALL_CAPABILITIES,
+      effective: ALL_CAPABILITIES,
+      permitted: ALL_CAPABILITIES,
+      inheritable: 0n,
+      ambient: 0n,
+    },
+    { op: "user", uid: 0, gid: 0, groups: [] },
+  ];
+}
+
 /** What a container that does not run would see: its root with its mounts, but for what is in memory. Ends where its "/" is "/". */
 export function viewOps(
   dir: string,

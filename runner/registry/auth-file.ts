@@ -1,7 +1,8 @@
-import { mkdirSync, readFileSync, realpathSync } from "node:fs";
+import { readFileSync, realpathSync } from "node:fs";
 import { dirname, join } from "node:path";
 import { writeFileAtomic } from "../base/atomic-write.ts";
 import { TsboxError } from "../base/error.ts";
+import { makeFolder } from "../base/make-folder.ts";
 import { lock, unlock } from "../sys/native.ts";
 
 /** One registry's, or one repository's, entry. */
@@ -87,7 +88,7 @@ export function readAuthFile(path: string): AuthFile {
 export async function changeAuthFile(path: string, change: (content: AuthFile) => AuthFile): Promise<void> {
   let held: number | undefined;
   try {
-    mkdirSync(dirname(path), { recursive: true, mode: 0o700 });
+    makeFolder(dirname(path), 0o700);
     held = await lock(`${path}.lock`);
     const content = change(readAuthFile(path));
     writeFileAtomic(target(path), `${JSON.stringify(content, undefined, "\t")}\n`, 0o600);

@@ -1,5 +1,7 @@
-import { mkdirSync, writeFileSync } from "node:fs";
+import { writeFileSync } from "node:fs";
 import { join } from "node:path";
+import { TsboxError } from "../base/error.ts";
+import { makeFolder } from "../base/make-folder.ts";
 import { digestHex } from "../oci/digest.ts";
 import type { Digest } from "../oci/types.ts";
 
@@ -34,8 +36,15 @@ export function storeLayout(root: string): StoreLayout {
 
 /** Makes the store's folders; done before anything is written, never on the way to a `run`. */
 export function makeStore(layout: StoreLayout): void {
-  for (const folder of [join(layout.oci, "blobs", "sha256"), layout.layers, layout.tmp, layout.locks]) {
-    mkdirSync(folder, { recursive: true, mode: 0o700 });
+  const folders = [join(layout.oci, "blobs", "sha256"), layout.layers, layout.tmp, layout.locks];
+  try {
+    for (const folder of folders) makeFolder(folder, 0o700);
+  } catch (cause) {
+    throw new TsboxError(`Cannot make a store in "${layout.root}"`, {
+      code: "NOT_WRITABLE",
+      hint: '"tsbox --root DIR" names another place',
+      cause,
+    });
   }
   try {
     writeFileSync(join(layout.oci, "oci-layout"), '{"imageLayoutVersion":"1.0.0"}', { flag: "wx" });

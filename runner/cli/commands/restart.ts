@@ -1,6 +1,4 @@
-import { value } from "../flags.ts";
-import { parseSignal } from "../options/signal.ts";
-import { parseStopTimeout } from "../options/stop-timeout.ts";
+import { STOP_FLAGS, stopOptions } from "../options/stop-flags.ts";
 import { SELECTION_FLAGS, selectContainers } from "../select-containers.ts";
 import { defineVerb, engineOf, forEachWord } from "../verb.ts";
 
@@ -9,17 +7,7 @@ export default defineVerb({
   usage: "CONTAINER…",
   summary: "Stop containers and start them again, in the background.",
   flags: {
-    timeout: value(parseStopTimeout, {
-      short: "t",
-      aliases: ["time"],
-      placeholder: "SECONDS",
-      help: "time before SIGKILL (default 10, or the container's own)",
-    }),
-    signal: value(parseSignal, {
-      short: "s",
-      placeholder: "SIGNAL",
-      help: "send this signal instead of the stop signal",
-    }),
+    ...STOP_FLAGS,
     ...SELECTION_FLAGS,
   },
   words: { min: 0 },
@@ -32,10 +20,7 @@ export default defineVerb({
     const engine = engineOf(context);
     const words = await selectContainers(engine, given, flags, { command: "restart" });
     const { restart } = await import("../../engine/start.ts");
-    const options = {
-      ...(flags.timeout === undefined ? {} : { timeout: flags.timeout }),
-      ...(flags.signal === undefined ? {} : { signal: flags.signal }),
-    };
+    const options = stopOptions(flags);
     return forEachWord(words, context, (word) => restart(engine, word, options));
   },
 });

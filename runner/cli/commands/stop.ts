@@ -1,6 +1,4 @@
-import { value } from "../flags.ts";
-import { parseSignal } from "../options/signal.ts";
-import { parseStopTimeout } from "../options/stop-timeout.ts";
+import { STOP_FLAGS, stopOptions } from "../options/stop-flags.ts";
 import { SELECTION_FLAGS, selectContainers } from "../select-containers.ts";
 import { defineVerb, engineOf, forEachWord } from "../verb.ts";
 
@@ -9,17 +7,7 @@ export default defineVerb({
   usage: "CONTAINER…",
   summary: "Ask containers to end by their stop signal; send SIGKILL when they have not after a while.",
   flags: {
-    timeout: value(parseStopTimeout, {
-      short: "t",
-      aliases: ["time"],
-      placeholder: "SECONDS",
-      help: "time before SIGKILL (default 10, or the container's own); -1 waits for ever",
-    }),
-    signal: value(parseSignal, {
-      short: "s",
-      placeholder: "SIGNAL",
-      help: "send this signal instead of the stop signal",
-    }),
+    ...STOP_FLAGS,
     ...SELECTION_FLAGS,
   },
   words: { min: 0 },
@@ -35,10 +23,7 @@ export default defineVerb({
       command: "stop",
       statuses: ["running", "paused", "restarting"],
     });
-    const options = {
-      ...(flags.timeout === undefined ? {} : { timeout: flags.timeout }),
-      ...(flags.signal === undefined ? {} : { signal: flags.signal }),
-    };
+    const options = stopOptions(flags);
     return forEachWord(words, context, (word) => stop(engine, word, options));
   },
 });
