@@ -18,6 +18,7 @@ import { DEFAULT_PATH } from "../plan/process.ts";
 import { StepCache, type StepResult, stepKey } from "../store/build-cache.ts";
 import { storeLayout } from "../store/layout.ts";
 import { leaseStore } from "../store/lease.ts";
+import type { StepImports } from "./cache/import-steps.ts";
 import { isGitAddress } from "./context/git-address.ts";
 import type { HashCache } from "./context/hash-cache.ts";
 import { LocalTree } from "./context/local-tree.ts";
@@ -105,6 +106,7 @@ class Build {
   readonly #noted = new Map<string, StepResult>();
   readonly #later: Promise<unknown>[] = [];
   readonly #hashes = new Map<string, HashCache>();
+  #imports: StepImports | undefined;
   #steps = 0;
 
   constructor(engine: Engine, options: BuildOptions, tell: OnBuildEvent, trash: BuildTrash) {
@@ -150,8 +152,10 @@ class Build {
       note: (key, result) => this.#noted.set(key, result),
       fetchStep: async (key, parent) => {
         if (options.cacheFrom.length === 0) return undefined;
-        const { fetchStep } = await import("./local-cache.ts");
-        const found = await fetchStep(engine, identity, options.cacheFrom, key, parent);
+        const { StepImports } = await import("./cache/import-steps.ts");
+        const note = (text: string) => this.#tell({ type: "note", text });
+        this.#imports ??= new StepImports(engine, identity, options, note);
+        const found = await this.#imports.fetch(key, parent);
         if (found) cache.put(key, found);
         return found;
       },
@@ -167,11 +171,14 @@ class Build {
     try {
       for (const number of plan.order) this.#stage(world, plan, file, number);
       const state = await this.#settled(plan);
-      for (const folder of options.cacheTo) {
-        (await import("./local-cache.ts")).keepSteps(engine, folder, this.#noted);
+      const result = await keepImage(world, state, { baseLayers: this.#base, steps: this.#noted });
+      if (options.cacheTo.length > 0) {
+        const { exportSteps } = await import("./cache/export-steps.ts");
+        await exportSteps(world, this.#noted, state);
       }
-      return await keepImage(world, state, this.#base);
+      return result;
     } finally {
+      this.#imports?.close();
       for (const hashes of [context.hashes, ...this.#hashes.values()]) hashes.save();
       explainer.save();
     }
@@ -250,6 +257,7 @@ class Build {
         layers: [],
         history: [],
         key: stepKey({ from: "scratch", platform: formatPlatform(target) }),
+        steps: [],
         created: new Date((this.#options.sourceDateEpoch ?? Math.floor(Date.now() / 1000)) * 1000).toISOString(),
       };
     }
@@ -286,6 +294,7 @@ class Build {
     const resolved = await resolveImage(engine, name, {
       policy: this.#options.pull ? "always" : "missing",
       identity,
+      connection: this.#options.connection,
       ...(platform && { platform }),
     });
     const image = getImage(engine, resolved.imageID);
@@ -309,6 +318,7 @@ class Build {
       })),
       history: config.history ?? config.rootfs.diff_ids.map(() => ({})),
       key: stepKey({ from: image.id }),
+      steps: [],
       created: config.created ?? new Date(0).toISOString(),
     };
   }
@@ -400,7 +410,7 @@ class Build {
 
   #warnUnused(plan: StagePlan): void {
     const unused = [...this.#options.buildArgs.keys()].filter(
-      (name) => !plan.declared.has(name) && !PREDEFINED.includes(name),
+      (name) => !plan.declared.has(name) && !PREDEFINED.includes(name) && !name.startsWith("BUILDKIT_"),
     );
     if (unused.length === 0) return;
     this.#tell({

@@ -1,4 +1,6 @@
 import type { Platform } from "../oci/types.ts";
+import type { ConnectionOptions } from "../registry/options.ts";
+import type { CacheSource, CacheTarget } from "./cache/places.ts";
 
 export type ContextSource =
   | { kind: "folder"; path: string }
@@ -30,10 +32,12 @@ export interface BuildOptions {
   labels: Record<string, string>;
   /** True: nothing of the cache is used. A list: not for these stages. */
   noCache: boolean | string[];
-  /** Folders with steps of other builds, and such that get those of this one. */
-  cacheFrom: string[];
-  cacheTo: string[];
+  /** Places with steps of other builds, and such that get those of this one. */
+  cacheFrom: CacheSource[];
+  cacheTo: CacheTarget[];
   pull: boolean;
+  /** How to talk to registries. */
+  connection: ConnectionOptions;
   platform?: Platform;
   network: "none" | "host";
   addHosts: string[];

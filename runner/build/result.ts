@@ -2,13 +2,24 @@ import { OCI_CONFIG, OCI_MANIFEST } from "../oci/media-types.ts";
 import { familiarName, formatReference, parseReference } from "../oci/reference.ts";
 import type { Descriptor, Digest, HistoryEntry, ImageConfig, Manifest } from "../oci/types.ts";
 import { putBlob } from "../store/blob-store.ts";
+import type { StepResult } from "../store/build-cache.ts";
 import { changeIndex, readIndex, refName, withName } from "../store/image-index.ts";
 import { storeLayout } from "../store/layout.ts";
 import type { BuildResult } from "./build.ts";
 import type { BuildWorld, FinishedStage, StageState } from "./stage-builder.ts";
 
+/** What a build knows of an image beside its last state. */
+interface Made {
+  /** Layers that its base image brought. */
+  baseLayers: number;
+  /** All steps, by key. */
+  steps: ReadonlyMap<string, StepResult>;
+}
+
+type Annotations = Pick<Manifest, "annotations">;
+
 /** Makes the image of a finished stage, gives it its names, and writes what else was asked for. */
-export async function keepImage(world: BuildWorld, state: StageState, baseLayers: number): Promise<BuildResult> {
+export async function keepImage(world: BuildWorld, state: StageState, made: Made): Promise<BuildResult> {
   const { engine, options } = world;
   const { outputs, tags } = options;
   for (const output of outputs) {
@@ -22,8 +33,8 @@ export async function keepImage(world: BuildWorld, state: StageState, baseLayers
     state.layers.map(async ({ diffID, mediaType, blob }) => ({ diffID, mediaType, ...(await blob) })),
   );
   const whole: FinishedStage = { ...state, layers };
-  const finished = options.squash ? await (await import("./squash.ts")).squash(world, whole, baseLayers) : whole;
-  const { config, entry } = putImage(world, finished);
+  const finished = options.squash ? await (await import("./squash.ts")).squash(world, whole, made.baseLayers) : whole;
+  const { config, entry } = putImage(world, finished, await inlineSteps(world, state, made));
   const references = tags.map((tag) => parseReference(tag));
   await name(world, entry, references.map(formatReference));
   const names = references.map(familiarName);
@@ -38,7 +49,19 @@ export async function keepImage(world: BuildWorld, state: StageState, baseLayers
   return { imageID: config, manifestDigest: entry.digest, names };
 }
 
-function putImage(world: BuildWorld, state: FinishedStage): { config: Digest; entry: Descriptor } {
+/** `--cache-to type=inline`: the image tells by which steps it was made. The layers of one that is squashed are not theirs. */
+async function inlineSteps({ options }: BuildWorld, state: StageState, { steps }: Made): Promise<Annotations> {
+  if (options.squash || !options.cacheTo.some(({ type }) => type === "inline")) return {};
+  const { stepsOf } = await import("./cache/export-steps.ts");
+  const { formatSteps, STEPS_ANNOTATION } = await import("./cache/step-record.ts");
+  return { annotations: { [STEPS_ANNOTATION]: formatSteps(stepsOf(state, steps)) } };
+}
+
+function putImage(
+  world: BuildWorld,
+  state: FinishedStage,
+  annotations: Annotations,
+): { config: Digest; entry: Descriptor } {
   const layout = storeLayout(world.engine.root);
   const { labels, sourceDateEpoch } = world.options;
   const process =
@@ -60,6 +83,7 @@ function putImage(world: BuildWorld, state: FinishedStage): { config: Digest; en
     mediaType: OCI_MANIFEST,
     config: { mediaType: OCI_CONFIG, ...blob },
     layers: state.layers.map(({ mediaType, digest, size }) => ({ mediaType, digest, size })),
+    ...annotations,
   };
   const entry = { mediaType: OCI_MANIFEST, ...putBlob(layout, Buffer.from(JSON.stringify(manifest))) };
   return { config: blob.digest, entry };

@@ -40,6 +40,8 @@ export interface StageState extends ParentTree {
   history: HistoryEntry[];
   /** Names everything that the stage is made of, its config too. */
   key: string;
+  /** Keys of the steps that made it. */
+  steps: string[];
   /** When the last of it was made. */
   created: string;
 }
@@ -225,6 +227,7 @@ export class StageBuilder {
       ...(result.layer && onTop(engine, identity, state, result.layer)),
       layers: result.layer ? [...state.layers, result.layer] : state.layers,
       history: [...state.history, entry],
+      steps: [...state.steps, key],
       key: stepKey({ parent: state.key, key, layer: result.layer?.diffID ?? "" }),
       created,
     };

@@ -5,7 +5,8 @@ import type { Descriptor, ImageConfig, Index, Manifest } from "./types.ts";
 
 /** Largest manifest or index that is read; registries refuse larger ones too. */
 export const MAX_MANIFEST_SIZE = 4 << 20;
-const MAX_LAYERS = 500;
+/** Most layers of one manifest. */
+export const MAX_LAYERS = 500;
 
 /** JSON from outside, not yet trusted. */
 export function parseJson(bytes: Uint8Array, what: string): Record<string, unknown> {

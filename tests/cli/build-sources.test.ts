@@ -157,22 +157,4 @@ onKernel("a cache begins with a folder of a stage, once", async () => {
   }
 });
 
-onKernel("steps go to another store by a folder", async () => {
-  const text = "FROM base\nWORKDIR /w\nCOPY a /a\nENV A=1\nRUN echo r > /r\n";
-  await using here = buildWorkspace();
-  here.files({ a: "a" });
-  const steps = join(here.dir, "steps");
-  const made = await here.build(text, ["--cache-to", `type=local,dest=${steps}`]);
-  assert.is(made.code, 0, made.stderr);
-  await using there = buildWorkspace();
-  there.files({ a: "a" });
-  const found = await there.build(text, ["--cache-from", `type=local,src=${steps}`]);
-  assert.is(count(found.stderr, "CACHED"), 4, found.stderr);
-  assert.is(found.stdout, made.stdout);
-  assert.is(await there.inside("cat", "/r", "/a"), "r\na");
-  there.files({ a: "b" });
-  assert.is(count((await there.build(text, ["--cache-from", `type=local,src=${steps}`])).stderr, "CACHED"), 1);
-  assert.match((await there.build(text, ["--cache-to", "type=registry,ref=x"])).stderr, /only caches of type local/);
-});
-
 test.run();

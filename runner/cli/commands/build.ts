@@ -1,19 +1,21 @@
 import { resolve } from "node:path";
+import type { CacheTarget } from "../../build/cache/places.ts";
 import type { BuildOptions } from "../../build/options.ts";
 import { boolean, choice, list, number, string, value } from "../flags.ts";
 import { LOCK_FLAGS, readLockOptions } from "../lock-flags.ts";
 import {
   parseAddHost,
   parseBuildArgs,
-  parseCache,
   parseContext,
   parseNamedContext,
   parseOutput,
   parseSecret,
   parseSsh,
 } from "../options/build.ts";
+import { parseCacheSource, parseCacheTarget } from "../options/build-cache.ts";
 import { parseLabels } from "../options/labels.ts";
 import { parsePlatform } from "../options/platform.ts";
+import { readConnection, TRANSFER_FLAGS } from "../registry-flags.ts";
 import { UsageError } from "../usage-error.ts";
 import { defineVerb, engineOf } from "../verb.ts";
 
@@ -39,17 +41,18 @@ export default defineVerb({
     }),
     pull: boolean({ help: "ask the registries for newer base images" }),
     ...LOCK_FLAGS,
+    ...TRANSFER_FLAGS,
     noCache: boolean({ group: "Cache", help: "run every step anew" }),
     noCacheFilter: list({ group: "Cache", placeholder: "STAGE", help: "run the steps of this stage anew" }),
     cacheFrom: list({
       group: "Cache",
-      placeholder: "type=local,src=DIR",
-      help: "look for steps in this folder, too; repeat for more",
+      placeholder: "PLACE",
+      help: "look for steps there, too: NAME[:TAG] or type=registry,ref=NAME[:TAG], type=local,src=DIR",
     }),
     cacheTo: list({
       group: "Cache",
-      placeholder: "type=local,dest=DIR",
-      help: "write the build's steps to this folder",
+      placeholder: "PLACE",
+      help: "keep steps there: type=registry,ref=NAME[:TAG], type=local,dest=DIR (both mode=min|max), type=inline",
     }),
     explain: boolean({ group: "Cache", help: "say for each step why it was not in the cache" }),
     network: choice(["none", "host", "default"], {
@@ -119,15 +122,17 @@ export default defineVerb({
         exitCode: 1,
       });
     }
+    const buildArgs = parseBuildArgs(flags.buildArg, env);
     const options: BuildOptions = {
       context: place,
       tags: flags.tag,
-      buildArgs: parseBuildArgs(flags.buildArg, env),
+      buildArgs,
       labels: parseLabels(flags.label),
       noCache: flags.noCache || (flags.noCacheFilter.length > 0 ? flags.noCacheFilter : false),
-      cacheFrom: flags.cacheFrom.map((text) => parseCache(text, "src", cwd)),
-      cacheTo: flags.cacheTo.map((text) => parseCache(text, "dest", cwd)),
+      cacheFrom: flags.cacheFrom.map((text) => parseCacheSource(text, cwd)),
+      cacheTo: cacheTargets(flags.cacheTo, buildArgs, cwd),
       pull: flags.pull,
+      connection: readConnection(parsed, cwd),
       network: flags.network === "host" ? "host" : "none",
       addHosts: flags.addHost,
       contexts: new Map(flags.buildContext.map((text) => parseNamedContext(text, cwd))),
@@ -157,3 +162,10 @@ export default defineVerb({
       context.stdout.write(`${result.imageID}\n`);
   },
 });
+
+/** Docker's older way to ask for the steps in the image is an argument of the build. */
+function cacheTargets(words: string[], buildArgs: Map<string, string>, cwd: string): CacheTarget[] {
+  const targets = words.map((text) => parseCacheTarget(text, cwd));
+  const asked = buildArgs.get("BUILDKIT_INLINE_CACHE") === "1" && !targets.some(({ type }) => type === "inline");
+  return asked ? [...targets, { type: "inline" }] : targets;
+}

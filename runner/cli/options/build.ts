@@ -104,14 +104,3 @@ export function parseNamedContext(text: string, cwd: string): [name: string, pla
   const isAddress = /^[a-z-]+:\/\//.test(place) || /^git@/.test(place);
   return [text.slice(0, cut), isAddress ? place : resolve(cwd, place)];
 }
-
-/** `type=local,src=DIR` of --cache-from, `type=local,dest=DIR` of --cache-to. */
-export function parseCache(text: string, place: "src" | "dest", cwd: string): string {
-  const given = fields(text);
-  const hint = `write type=local,${place}=DIR`;
-  if (given.get("type") !== "local") throw new UsageError("only caches of type local are supported", { hint });
-  only(given, ["type", place, "mode"]);
-  const folder = given.get(place);
-  if (!folder) throw new UsageError("it names no folder", { hint });
-  return resolve(cwd, folder);
-}
