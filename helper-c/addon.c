@@ -1,8 +1,8 @@
 /*
  * The door of libtsbox.so for the start of `run`: loading koffi costs 8 ms, a quarter of what a start
  * may take beyond Node's own boot, and process.dlopen of this nothing. So the two calls that every
- * `run` makes come through Node-API, and two that a build makes for each of 100,000 files; all others,
- * where time matters less, through koffi.
+ * `run` makes come through Node-API, two that a build makes for each of 100,000 files, and the one that
+ * `diff` is; all others, where time matters less, through koffi.
  *
  * Node-API is a stable ABI of C functions that the node program exports (nodejs.org/api/n-api.html);
  * the few used here are declared by hand, so that no Node headers are needed to build.
@@ -13,6 +13,7 @@
 #include <stdint.h>
 #include <stdlib.h>
 
+#include "changes.h"
 #include "library.h"
 
 #define EXPORT __attribute__((visibility("default")))
@@ -29,6 +30,7 @@ int napi_get_array_length(napi_env, napi_value, uint32_t *);
 int napi_get_element(napi_env, napi_value, uint32_t, napi_value *);
 int napi_create_int32(napi_env, int32_t, napi_value *);
 int napi_get_buffer_info(napi_env, napi_value, void **, size_t *);
+int napi_create_buffer_copy(napi_env, size_t, const void *, void **, napi_value *);
 
 /* A copy of a JavaScript string, to be freed; NULL when it is none. */
 static char *text_of(napi_env env, napi_value value)
@@ -44,11 +46,34 @@ static char *text_of(napi_env env, napi_value value)
     return text;
 }
 
+static void words_free(char **words)
+{
+    for (char **word = words; word && *word; word++)
+        free(*word);
+    free(words);
+}
+
 static napi_value number(napi_env env, int value)
 {
     napi_value result = NULL;
     napi_create_int32(env, value, &result);
     return result;
+}
+
+/* The words of an array as C strings, NULL after the last; to be freed with words_free. NULL where they cannot be had. */
+static char **words_of(napi_env env, napi_value array, uint32_t *count)
+{
+    if (napi_get_array_length(env, array, count) != NAPI_OK)
+        return NULL;
+    char **words = calloc(*count + 1, sizeof *words);
+    for (uint32_t i = 0; words && i < *count; i++) {
+        napi_value word;
+        if (napi_get_element(env, array, i, &word) != NAPI_OK || !(words[i] = text_of(env, word))) {
+            words_free(words);
+            return NULL;
+        }
+    }
+    return words;
 }
 
 /* replace(path, argv): does not return; a number below 0 is -errno. */
@@ -57,22 +82,12 @@ static napi_value replace(napi_env env, napi_callback_info info)
     napi_value arguments[2];
     size_t count = 2;
     uint32_t words;
-    if (napi_get_cb_info(env, info, &count, arguments, NULL, NULL) != NAPI_OK || count != 2 ||
-        napi_get_array_length(env, arguments[1], &words) != NAPI_OK)
+    if (napi_get_cb_info(env, info, &count, arguments, NULL, NULL) != NAPI_OK || count != 2)
         return number(env, -EINVAL);
     char *path = text_of(env, arguments[0]);
-    const char **argv = calloc(words + 1, sizeof *argv);
-    int result = path && argv ? 0 : -ENOMEM;
-    for (uint32_t i = 0; result == 0 && i < words; i++) {
-        napi_value word;
-        if (napi_get_element(env, arguments[1], i, &word) != NAPI_OK || !(argv[i] = text_of(env, word)))
-            result = -EINVAL;
-    }
-    if (result == 0)
-        result = tsbox_replace(path, argv);
-    for (uint32_t i = 0; argv && i < words; i++)
-        free((void *)argv[i]);
-    free(argv);
+    char **argv = words_of(env, arguments[1], &words);
+    int result = path && argv ? tsbox_replace(path, (const char **)argv) : -EINVAL;
+    words_free(argv);
     free(path);
     return number(env, result);
 }
@@ -119,12 +134,35 @@ static napi_value read_small(napi_env env, napi_callback_info info)
     return fill(env, info, tsbox_read_small);
 }
 
+/* changes(upper, init, lowers): a buffer with the lines, or -errno. */
+static napi_value changes(napi_env env, napi_callback_info info)
+{
+    napi_value arguments[3], made = NULL;
+    size_t count = 3;
+    uint32_t layers;
+    struct buffer lines = {0}, where = {0};
+    if (napi_get_cb_info(env, info, &count, arguments, NULL, NULL) != NAPI_OK || count != 3)
+        return number(env, -EINVAL);
+    char *upper = text_of(env, arguments[0]);
+    char *init = text_of(env, arguments[1]);
+    char **lowers = words_of(env, arguments[2], &layers);
+    int result = upper && init && lowers ? changes_find(upper, init, lowers, layers, &lines, &where) : -EINVAL;
+    if (result == 0 && napi_create_buffer_copy(env, lines.length, lines.data, NULL, &made) != NAPI_OK)
+        result = -ENOMEM;
+    buffer_free(&lines);
+    buffer_free(&where);
+    words_free(lowers);
+    free(init);
+    free(upper);
+    return result < 0 ? number(env, result) : made;
+}
+
 EXPORT napi_value napi_register_module_v1(napi_env env, napi_value exports)
 {
     static const struct {
         const char *name;
         napi_callback call;
-    } functions[] = {{"replace", replace}, {"openInRoot", open_in_root}, {"scanFolder", scan_folder}, {"readSmall", read_small}};
+    } functions[] = {{"replace", replace}, {"openInRoot", open_in_root}, {"scanFolder", scan_folder}, {"readSmall", read_small}, {"changes", changes}};
     for (size_t i = 0; i < sizeof functions / sizeof *functions; i++) {
         napi_value made;
         if (napi_create_function(env, functions[i].name, SIZE_MAX, functions[i].call, NULL, &made) == NAPI_OK)

@@ -7,6 +7,7 @@
 
 #include "../wasm/abi.h"
 #include "helper.h"
+#include "marks.h"
 
 /*** apply_input.c: the stream ***/
 
@@ -120,10 +121,8 @@ int view_directory(struct apply *a, const char *path, char canonical[PATH_MAX], 
 int view_lower(struct apply *a, const char *canonical, struct stat *st);
 /* PARENT/NAME: 0 or -errno. */
 int whiteout_make(struct apply *a, int parent, const char *name);
-bool whiteout_is(int parent, const char *name, const struct stat *st);
 /* A directory, by a descriptor that was not opened with O_PATH. */
 int opaque_set(struct apply *a, int directory);
-bool opaque_is(int directory);
 /* Takes away whiteouts below a directory that has become opaque; there they would be seen. */
 int whiteouts_purge(struct apply *a, const char *canonical);
 /* "DIRECTORY/NAME", or NAME where the directory is the root. 0 or -ENAMETOOLONG. */

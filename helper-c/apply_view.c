@@ -23,9 +23,6 @@
 #include "apply.h"
 #include "tree.h"
 
-#define XATTR_OPAQUE "user.overlay.opaque"
-#define XATTR_WHITEOUT "user.overlay.whiteout"
-
 enum {
     LINKS_MAX = 40, /* as the kernel's own limit */
     READ_DIRECTORY = O_RDONLY | O_DIRECTORY | O_NOFOLLOW | O_CLOEXEC,
@@ -40,26 +37,10 @@ int path_join(char joined[PATH_MAX], const char *directory, const char *name)
 
 /*** Marks ***/
 
-bool opaque_is(int directory)
-{
-    char value = 0;
-    return fgetxattr(directory, XATTR_OPAQUE, &value, 1) == 1 && value == 'y';
-}
-
 int opaque_set(struct apply *a, int directory)
 {
     (void)a;
     return fsetxattr(directory, XATTR_OPAQUE, "y", 1, 0) == 0 ? 0 : -errno;
-}
-
-bool whiteout_is(int parent, const char *name, const struct stat *st)
-{
-    if (S_ISCHR(st->st_mode))
-        return st->st_rdev == makedev(0, 0);
-    if (!S_ISREG(st->st_mode) || st->st_size != 0)
-        return false;
-    cleanup_fd int fd = openat(parent, name, O_RDONLY | O_NOFOLLOW | O_NONBLOCK | O_CLOEXEC);
-    return fd >= 0 && fgetxattr(fd, XATTR_WHITEOUT, NULL, 0) >= 0;
 }
 
 static int whiteout_make_by_xattr(int parent, const char *name)

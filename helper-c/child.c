@@ -139,6 +139,8 @@ void child_main(struct run *run)
         must(op_apply(last->texts[0], last->words.count, last->words.list));
     else if (strcmp(last->spec->name, "pack") == 0)
         must(op_pack(last));
+    else if (strcmp(last->spec->name, "changes") == 0)
+        must(op_changes(last));
     else if (strcmp(last->spec->name, "pick") == 0)
         must(op_pick(last));
     else if (strcmp(last->spec->name, "place") == 0)

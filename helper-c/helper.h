@@ -605,6 +605,7 @@ int cmd_serve(int argc, char **argv);
 /* 0, or -1 after fail(). */
 int op_apply(const char *root, size_t nlowers, char **lowers);
 int op_pack(const struct op *op);
+int op_changes(const struct op *op);
 int op_pick(const struct op *op);
 int op_place(const struct op *op);
 int op_remove(size_t n, char **paths);

@@ -284,35 +284,7 @@ static int put_special(struct pack *p, const struct place *place, const char *na
 
 /*** Directories ***/
 
-static int pack_entries(struct pack *p, struct place *place, bool hides);
-
-/* Says what an opaque directory hides, for who wants to know the changes and not a layer. */
-static int put_hidden(struct pack *p, const struct place *place, const struct names *own, size_t length)
-{
-    int result = 0;
-    for (size_t i = 0; i < place->below.count && result == 0; i++) {
-        struct names names;
-        result = names_read(&names, place->below.layers[i].fd);
-        if (result < 0)
-            return fail(-result, p->path, "Cannot list the directory in the layer below");
-        for (size_t k = 0; k < names.count && result == 0; k++) {
-            const char *name = names.list[k];
-            struct stat under;
-            int number = below_find(&place->below, name, &under);
-            /* Each name once: by the layer that shows it. */
-            if (names_have(own, name) || number != (int)place->below.layers[i].number)
-                continue;
-            if (length + 1 + strlen(name) >= PATH_MAX)
-                continue;
-            memcpy(p->path + length, "/", length > 0);
-            strcpy(p->path + length + (length > 0), name);
-            result = put_whiteout(p, place, name);
-            p->path[length] = '\0';
-        }
-        names_free(&names);
-    }
-    return result;
-}
+static int pack_entries(struct pack *p, struct place *place);
 
 /* What is in these is not files that anybody could put elsewhere. */
 static bool is_kernels(int fd)
@@ -352,11 +324,6 @@ static int put_directory(struct pack *p, const struct place *place, const char *
         result = note_below(p, place, name, here.fd, &st, &entry.record, &under);
     if (result == 0) {
         forget_init(p, here.init, &st, &under, &entry.record);
-        const struct record *r = &entry.record;
-        if (r->below && S_ISDIR(under.st_mode) && r->mode == (under.st_mode & 07777) && r->uid == under.st_uid &&
-            r->gid == under.st_gid && r->mtime_sec == under.st_mtim.tv_sec &&
-            r->mtime_nsec == (uint32_t)under.st_mtim.tv_nsec)
-            entry.record.flags |= RECORD_FLAG_SAME;
         result = put_entry(p, &entry, "");
     }
     free(xattrs);
@@ -366,14 +333,14 @@ static int put_directory(struct pack *p, const struct place *place, const char *
         struct record mark = {.kind = RECORD_OPAQUE};
         result = written(p, output_record(&p->out, &mark, p->path, "", NULL));
     }
-    /* What hides is new: nothing in it is a change of something below, unless it is the names that are asked for. */
-    if (result == 0 && (!opaque || p->names)) {
+    /* What hides is new: nothing in it is a change of something below. */
+    if (result == 0 && !opaque) {
         result = below_enter(&place->below, name, &here.below);
         if (result < 0)
             result = fail(-result, p->path, "Cannot look at the layers below");
     }
     if (result == 0 && !(p->picking && is_kernels(here.fd)))
-        result = pack_entries(p, &here, hides && p->names);
+        result = pack_entries(p, &here);
     below_close(&here.below);
     cleanup_fd_function(&here.fd);
     cleanup_fd_function(&here.init);
@@ -398,7 +365,7 @@ static int pack_entry(struct pack *p, const struct place *place, const char *nam
     return put_special(p, place, name, &st);
 }
 
-static int pack_entries(struct pack *p, struct place *place, bool hides)
+static int pack_entries(struct pack *p, struct place *place)
 {
     struct names names;
     size_t length = strlen(p->path), start = length + (length > 0);
@@ -416,8 +383,6 @@ static int pack_entries(struct pack *p, struct place *place, bool hides)
         result = pack_entry(p, place, names.list[i]);
         p->path[length] = '\0';
     }
-    if (result == 0 && hides)
-        result = put_hidden(p, place, &names, length);
     names_free(&names);
     return result;
 }
@@ -471,8 +436,7 @@ static int open_places(struct place *place, const struct op *op)
     return 0;
 }
 
-/* Every directory on the way holds descriptors, its own and those of the LOWERs that have it. */
-static void raise_descriptor_limit(void)
+void raise_descriptor_limit(void)
 {
     struct rlimit limit;
     if (getrlimit(RLIMIT_NOFILE, &limit) == 0) {
@@ -501,7 +465,7 @@ int op_pack(const struct op *op)
     if (result == 0)
         result = put_root(p, &place);
     if (result == 0)
-        result = pack_entries(p, &place, false);
+        result = pack_entries(p, &place);
     if (result == 0)
         result = put_end(p);
     below_close(&place.below);

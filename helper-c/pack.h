@@ -4,6 +4,9 @@
 
 #include "apply.h"
 
+/* Every directory on the way holds descriptors, its own and those of the LOWERs that have it. */
+void raise_descriptor_limit(void);
+
 /*** pack_output.c: the stream ***/
 
 struct output {
@@ -62,6 +65,8 @@ struct names {
 
 /* What is in a directory, sorted by bytes. 0 or -errno. */
 int names_read(struct names *names, int directory);
+/* DT_DIR and so on of NAME, which is one of the list; DT_UNKNOWN where the file system does not tell. */
+unsigned char names_type(const char *name);
 bool names_have(const struct names *names, const char *name);
 void names_free(struct names *names);
 

@@ -18,8 +18,10 @@ int below_find(const struct below *below, const char *name, struct stat *st)
 {
     for (size_t i = 0; i < below->count; i++) {
         const struct below_layer *layer = &below->layers[i];
-        if (fstatat(layer->fd, name, st, AT_SYMLINK_NOFOLLOW) == 0)
-            return whiteout_is(layer->fd, name, st) ? 0 : (int)layer->number;
+        if (fstatat(layer->fd, name, st, AT_SYMLINK_NOFOLLOW) == 0) {
+            int whiteout = whiteout_look(layer->fd, name, st);
+            return whiteout == 0 ? (int)layer->number : whiteout > 0 ? 0 : whiteout;
+        }
         if (errno != ENOENT)
             return -errno;
     }

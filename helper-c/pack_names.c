@@ -26,6 +26,7 @@ int names_read(struct names *names, int directory)
     for (errno = 0; (entry = readdir(stream)); errno = 0) {
         if (strcmp(entry->d_name, ".") == 0 || strcmp(entry->d_name, "..") == 0)
             continue;
+        buffer_put(&names->text, &entry->d_type, 1);
         buffer_put(&names->text, entry->d_name, strlen(entry->d_name) + 1);
         names->count++;
     }
@@ -38,7 +39,7 @@ int names_read(struct names *names, int directory)
     names->list = xcalloc(names->count + 1, sizeof *names->list);
     char *at = names->text.data;
     for (size_t i = 0; i < names->count; i++, at += strlen(at) + 1)
-        names->list[i] = at;
+        names->list[i] = ++at;
     if (names->count > 1)
         qsort(names->list, names->count, sizeof *names->list, compare);
     return 0;
@@ -47,6 +48,11 @@ int names_read(struct names *names, int directory)
 bool names_have(const struct names *names, const char *name)
 {
     return names->count > 0 && bsearch(&name, names->list, names->count, sizeof *names->list, compare) != NULL;
+}
+
+unsigned char names_type(const char *name)
+{
+    return (unsigned char)name[-1];
 }
 
 void names_free(struct names *names)

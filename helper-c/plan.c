@@ -69,6 +69,7 @@ static const struct op_spec op_specs[] = {
     {"exec", "*", 0, NULL},
     {"apply", "p*", 0, NULL},
     {"pack", "ptf*", FLAG_NAMES | FLAG_TREE, NULL},
+    {"changes", "pt*", 0, NULL},
     {"pick", "p", 0, NULL},
     {"place", "pf", FLAG_OVERWRITE | FLAG_ROOT, NULL},
     {"look", "*", 0, NULL},
@@ -522,7 +523,7 @@ static bool is_one_of(const char *name, const char *const *list, size_t count)
 
 static void check_op(const struct plan *plan, const struct op *op, bool has_root)
 {
-    static const char *const last[] = {"exec", "apply", "pack", "pick", "place", "look", "remove", "finish"};
+    static const char *const last[] = {"exec", "apply", "pack", "changes", "pick", "place", "look", "remove", "finish"};
     static const char *const anywhere[] = {"private-mounts", "loopback", "root", "overlay", "chown"};
     static const char *const unmounted[] = {"loopback", "root", "mkdir", "file", "symlink"};
     const char *name = op->spec->name;

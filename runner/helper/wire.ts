@@ -160,6 +160,8 @@ function opWords(op: Op): (string | number)[] {
       return [op.op, op.root, ...list(op.lowers)];
     case "pack":
       return [op.op, op.root, op.init, op.flags.join(","), ...list(op.lowers)];
+    case "changes":
+      return [op.op, op.upper, op.init, ...list(op.lowers)];
     case "place":
       return [op.op, op.root, op.flags.join(",")];
     case "look":

@@ -66,6 +66,7 @@ export type Op =
   | { op: "exec"; argv: string[] }
   | { op: "apply"; root: string; lowers: string[] }
   | { op: "pack"; root: string; init: string; flags: string[]; lowers: string[] }
+  | { op: "changes"; upper: string; init: string; lowers: string[] }
   | { op: "pick"; path: string }
   | { op: "place"; root: string; flags: string[] }
   | { op: "look"; paths: string[] }

@@ -67,6 +67,7 @@ interface Addon {
   openInRoot(root: string, path: string, flags: number): number;
   scanFolder(path: string, out: Buffer): number;
   readSmall(path: string, out: Buffer): number;
+  changes(upper: string, init: string, lowers: string[]): Buffer | number;
 }
 
 let addon: Addon | undefined;
@@ -103,6 +104,15 @@ export function readInto(path: string, out: Buffer): number | undefined {
   const result = quick().readSmall(path, out);
   if (result < 0 && getSystemErrorName(result) === "EFBIG") return undefined;
   return checked(result, "read", path);
+}
+
+/**
+ * What an overlay's upper directory changed in the layers below it (topmost first), in the lines of the helper's `changes`; undefined where this process may not
+ * see all of it, or something else is in the way, which the helper can tell better.
+ */
+export function changesBelow(upper: string, init: string, lowers: string[]): Buffer | undefined {
+  const found = quick().changes(upper, init, lowers);
+  return typeof found === "number" ? undefined : found;
 }
 
 /**

@@ -21,6 +21,7 @@ const commands = [
   ["run", "--rm", "base", "true"],
   ["exec", "warm", "true"],
   ["ps"],
+  ["diff", "warm"],
 ];
 
 process.stdout.write = () => true;

@@ -82,6 +82,102 @@ able("a directory made anew tells what it lost", () =>
   }),
 );
 
+const ODD = [
+  "mkdir /odd /odd/a; cd /odd; touch a/b a.b 'a b' 'back\\x41' $'line\\nfeed' \u00e4 $'\\xff'",
+  "mknod pipe p; ln -s nowhere link; ln link/../a/b hard 2>/dev/null || ln a/b hard",
+  "rm -r /usr/bin; mkdir /usr/bin; touch /usr/bin/awk; rm -r /usr/share; touch /usr/share",
+].join("; ");
+
+able("names of all kinds are told by their bytes, in order", () =>
+  after(ODD, async (box) => {
+    const lines = ok(await box.tsbox("diff", "made")).split("\n");
+    const odd = [
+      "",
+      "/a",
+      "/a b",
+      "/a.b",
+      "/a/b",
+      "/back\\x41",
+      "/hard",
+      "/line\\x0afeed",
+      "/link",
+      "/pipe",
+      "/\u00e4",
+      "/\ufffd",
+    ];
+    assert.equal(
+      lines.filter((line) => line.includes("/odd")),
+      odd.map((name) => `A /odd${name}`),
+    );
+    const { added } = JSON.parse(ok(await box.tsbox("diff", "--format", "json", "made")));
+    assert.ok(added.includes("/odd/line\nfeed") && added.includes("/odd/back\\x41"));
+    assert.ok(lines.includes("C /usr/share"), "a file where a directory was");
+  }),
+);
+
+able("what only the container's users may see is told all the same", async () => {
+  const [open, closed] = await Promise.all(
+    ["", "; mkdir -m 700 /closed; touch /closed/in; chown -R 7:7 /closed"].map(async (more) => {
+      await using box = workspace();
+      ok(await box.tsbox("run", "--name", "made", "base", "sh", "-c", ODD + more));
+      return ok(await box.tsbox("diff", "made")).split("\n");
+    }),
+  );
+  assert.equal(
+    closed?.filter((line) => line.includes("/closed")),
+    ["A /closed", "A /closed/in"],
+  );
+  assert.equal(
+    closed?.filter((line) => !line.includes("/closed")),
+    open,
+  );
+});
+
+/** A program of so many random changes to few names; the same for the same seed. */
+function randomChanges(seed: number, count: number): string {
+  let state = seed;
+  const pick = (list: string[]) => {
+    state = (Math.imul(state, 1664525) + 1013904223) >>> 0;
+    return list[(state >>> 16) % list.length] as string;
+  };
+  const name = () =>
+    `/t/${[pick(["a", "b", "c"]), pick(["a", "b.", "b"]), pick(["a", "c"])].slice(0, 1 + Number(pick(["0", "1", "2"]))).join("/")}`;
+  const change = () =>
+    pick([
+      `mkdir -p ${name()}`,
+      `echo ${state} >${name()}`,
+      `rm -rf ${name()}`,
+      `mv ${name()} ${name()}`,
+      `ln -s x ${name()}`,
+      `cp -r ${name()} ${name()}`,
+      `rm -rf ${name()}; mkdir ${name()}`,
+    ]);
+  return Array.from({ length: count }, () => `(${change()}) 2>/dev/null`).join("\n");
+}
+
+able("after random changes, what came and went is what the kernel's overlay shows", async () => {
+  await using box = workspace();
+  ok(await box.tsbox("run", "--name", "first", "base", "sh", "-c", `mkdir /t\n${randomChanges(1, 30)}\ntrue`));
+  ok(await box.tsbox("commit", "first", "lower:1"));
+  ok(await box.tsbox("run", "--name", "second", "lower:1", "sh", "-c", `${randomChanges(2, 30)}\ntrue`));
+  ok(await box.tsbox("commit", "second", "lower:2"));
+  let seen = 0;
+  for (let seed = 3; seed < 11; seed++) {
+    ok(
+      await box.tsbox("run", "--replace", "--name", "made", "lower:2", "sh", "-c", `${randomChanges(seed, 25)}\ntrue`),
+    );
+    const told = ok(await box.tsbox("diff", "made")).split("\n");
+    const shown = ok(await box.tsbox("diff", "made", "lower:2"))
+      .split("\n")
+      .filter(Boolean);
+    const moved = (lines: string[]) => lines.filter((line) => /^[AD]/.test(line));
+    assert.equal(moved(told), moved(shown), `seed ${seed}`);
+    for (const line of shown) assert.ok(told.includes(line), `seed ${seed}: ${line}`);
+    seen += moved(shown).length;
+  }
+  assert.ok(seen > 20, `only ${seen} changes`);
+});
+
 able("a container that changed nothing has no changes", () =>
   after("true", async (box) => assert.is(ok(await box.tsbox("diff", "made")), "")),
 );

@@ -1,4 +1,3 @@
-import { visible } from "../../base/error.ts";
 import { choice } from "../flags.ts";
 import { defineVerb, engineOf } from "../verb.ts";
 
@@ -20,12 +19,13 @@ export default defineVerb({
     const { diff } = await import("../../engine/diff.ts");
     const changes = await diff(engineOf(context), word, than, context.signal);
     if (flags.format === "json") {
-      const of = (kind: string) => changes.filter((change) => change.kind === kind).map(({ path }) => path);
+      const list = changes.list();
+      const of = (kind: string) => list.filter((change) => change.kind === kind).map(({ path }) => path);
       const lists = { changed: of("C"), added: of("A"), deleted: of("D") };
       const told = Object.fromEntries(Object.entries(lists).filter(([, paths]) => paths.length > 0));
       context.stdout.write(`${JSON.stringify(told, null, 4)}\n`);
       return;
     }
-    context.stdout.write(changes.map(({ kind, path }) => `${kind} ${visible(path)}\n`).join(""));
+    context.stdout.write(changes.text());
   },
 });
