@@ -75,6 +75,7 @@ export const RUN_FLAGS = {
   pull: choice(["always", "missing", "never", "newer"], {
     help: "when to ask the registry for the image (default missing)",
   }),
+  quiet: boolean({ short: "q", help: "show nothing of a pull" }),
   platform: value(parsePlatform, { placeholder: "OS/ARCH[/VARIANT]", help: "platform of the image" }),
   ...LOCK_FLAGS,
   ...CONNECTION_FLAGS,

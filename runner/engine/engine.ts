@@ -4,6 +4,7 @@ import { ContainerFiles } from "../container/record.ts";
 import { type Identity, makeIdentity, parseSubids } from "../plan/idmap.ts";
 import { gatherHostFacts, type HostFacts } from "../sys/host-facts.ts";
 import { type LockOptions, type LockPolicy, lockPolicy } from "./lock/policy.ts";
+import type { LayerProgress } from "./pull.ts";
 
 /** What every verb of the engine works with: where the store lies, who the caller is. Made once a command. */
 export interface Engine {
@@ -17,6 +18,13 @@ export interface Engine {
   identity(keepID?: { uid?: number; gid?: number }): Identity;
   /** One line for the person at the keyboard, on standard error. */
   warn(line: string): void;
+  /** Shows how an image comes that is pulled on the way to something else; absent: a line tells that it is pulled. */
+  followPull?(name: string, stored: boolean): Promise<PullFollower>;
+}
+
+export interface PullFollower {
+  update(event: LayerProgress): void;
+  end(): void;
 }
 
 export interface EngineOptions extends LockOptions {

@@ -37,13 +37,15 @@ export async function resolveImage(engine: Engine, name: string, options: Resolv
     if (image && options.platform && !platformMatches(options.platform, image.config)) image = undefined;
   } else if (options.policy === "always" || options.policy === "newer" || (!image && options.policy === "missing")) {
     const { pull } = await import("./pull.ts");
-    if (!image) engine.warn(`image "${name}" is not in the store: pulling it`);
+    const follower = await engine.followPull?.(name, image !== undefined);
+    if (!image && !follower) engine.warn(`image "${visible(name)}" is not in the store: pulling it`);
     await pull(engine, name, {
       policy: options.policy,
       identity: options.identity,
       ...(options.platform && { platform: formatPlatform(options.platform) }),
       ...(options.connection && { connection: options.connection }),
-    });
+      ...(follower && { onProgress: (event) => follower.update(event) }),
+    }).finally(() => follower?.end());
     image = find();
   }
   if (!image) {

@@ -152,4 +152,36 @@ able("push and load tell theirs the same way", async () => {
   assert.is((await box.tsbox("load", "--progress=wrong")).code, 125);
 });
 
+shown("run draws the bars of the image that it lacks, and ends them before the program begins", async () => {
+  await using registry = await fakeRegistry();
+  await using box = workspace();
+  await using screen = await terminal(box, 100, 20);
+  const { name, goOn } = await halfServed(registry, 2);
+  await screen.type(`${TSBOX} create --name made ${name} none`, "Enter");
+  await screen.shows(/is not in the store: pulling it[\s\S]*\[=+> +\][\s\S]*\[=+> +\][\s\S]*0 of 2 layers/);
+  goOn();
+  await screen.shows(/2 of 2 layers[^\n]*\n[0-9a-f]{64}/);
+});
+
+able("run tells on standard error what it pulls, and with --quiet nothing", async () => {
+  await using registry = await fakeRegistry();
+  await using box = workspace();
+  const served = await registry.add("app", "1", [{ file: "1" }, { other: noise(3000) }]);
+  const name = `${registry.host}/app:1`;
+  for (const verb of ["run", "create"]) {
+    const told = await box.tsbox(verb, "--rm", "--entrypoint", "", name, "/none");
+    assert.ok(told.stderr.startsWith(`image "${name}" is not in the store: pulling it\n`), told.stderr);
+    for (const { digest } of served.layers) {
+      assert.ok(told.stderr.includes(`${digest.slice(7, 19)}: pull complete\n`), told.stderr);
+    }
+    assert.is(/pull|layer|app/.test(told.stdout), false, told.stdout);
+    const again = await box.tsbox(verb, "--rm", name, "/none");
+    assert.is(/pull/.test(again.stderr), false, again.stderr);
+    assert.is((await box.tsbox("rmi", "-f", name)).code, 0);
+    const quiet = await box.tsbox(verb, "-q", "--rm", name, "/none");
+    assert.is(quiet.stderr, again.stderr);
+    assert.is((await box.tsbox("rmi", "-f", name)).code, 0);
+  }
+});
+
 test.run();

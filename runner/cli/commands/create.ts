@@ -1,7 +1,8 @@
 import { warn } from "../context.ts";
+import { pullingEngine } from "../pulling-engine.ts";
 import { readRun } from "../read-run.ts";
 import { CREATE_FLAGS } from "../run-flags.ts";
-import { defineVerb, engineOf } from "../verb.ts";
+import { defineVerb } from "../verb.ts";
 
 export default defineVerb({
   name: "create",
@@ -20,7 +21,7 @@ export default defineVerb({
     const { options, warnings } = readRun({ ...parsed, flags }, context);
     const { create } = await import("../../engine/create.ts");
     for (const line of warnings) warn(context, line);
-    const made = await create(engineOf(context), options);
+    const made = await create(pullingEngine(context, flags.quiet), options);
     context.stdout.write(`${typeof made === "string" ? made : made.id}\n`);
   },
 });

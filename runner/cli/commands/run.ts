@@ -1,8 +1,9 @@
 import { warn } from "../context.ts";
 import { readLockOptions } from "../lock-flags.ts";
+import { pullingEngine } from "../pulling-engine.ts";
 import { readRun } from "../read-run.ts";
 import { RUN_FLAGS } from "../run-flags.ts";
-import { defineVerb, engineOf } from "../verb.ts";
+import { defineVerb } from "../verb.ts";
 
 export default defineVerb({
   name: "run",
@@ -28,7 +29,7 @@ export default defineVerb({
     const { run } = await import("../../engine/run.ts");
     for (const line of warnings) warn(context, line);
     context.signal.throwIfAborted();
-    const plan = await run(engineOf(context, readLockOptions(parsed)), options);
+    const plan = await run(pullingEngine(context, parsed.flags.quiet, readLockOptions(parsed)), options);
     context.stdout.write(`${plan}\n`);
   },
 });
