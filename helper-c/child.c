@@ -115,7 +115,9 @@ void child_main(struct run *run)
     if (plan->join_pid) {
         join_namespaces(run);
     } else {
-        if (plan->process_limit)
+        if (plan->shares)
+            share_namespaces(run);
+        else if (plan->process_limit)
             stem_main(run);
         must(publish_inside(run));
         must(set_time_offsets(plan));

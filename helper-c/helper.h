@@ -238,6 +238,8 @@ struct plan {
     bool namespaces[NS_COUNT];
     pid_t join_pid; /* 0: none */
     uint64_t join_start_time;
+    const char *shared[NS_COUNT]; /* lock of the container whose namespace is entered instead of a new one */
+    bool shares;
     struct id_map uid_map, gid_map;
     const char *newuidmap, *newgidmap;
     struct time_offset time_offsets[2];
@@ -293,6 +295,7 @@ struct run {
     int socket;       /* the child's end of the socket to the monitor */
     int root;         /* O_PATH of the new root; DESTs resolve below it */
     int empty;        /* an empty read-only directory's mount, for `mask` */
+    int memory;       /* with `share ipc`: a detached copy of the other container's /dev/shm */
     int score;        /* oom_score_adj, opened while the process still owns its /proc files */
     int init_program; /* a read-only, detached mount of this program, for `init` */
     int stdio[3];     /* what the child gets as 0, 1, 2; -1: as it is */
@@ -301,7 +304,7 @@ struct run {
     size_t filter_length;
 };
 
-#define RUN_INITIALIZER {.socket = -1, .root = -1, .empty = -1, .score = -1, .init_program = -1, .stdio = {-1, -1, -1}}
+#define RUN_INITIALIZER {.socket = -1, .root = -1, .empty = -1, .memory = -1, .score = -1, .init_program = -1, .stdio = {-1, -1, -1}}
 
 /*** run.c, child.c, message.c ***/
 
@@ -320,8 +323,8 @@ void wait_for_go(const struct run *run);
 
 /* What travels on the socket between child and monitor. */
 enum message_kind {
-    MESSAGE_GO = 1, /* to the child: the id maps are written; with `join` or `process-limit` once more, to the real one */
-    MESSAGE_PID,    /* with `join` or `process-limit`: the pid of the real child */
+    MESSAGE_GO = 1, /* to the child: the id maps are written; with `join`, `share` or `process-limit` once more, to the real one */
+    MESSAGE_PID,    /* with `join`, `share` or `process-limit`: the pid of the real child; with `share` its user namespace */
     MESSAGE_PTY,    /* with the master */
     MESSAGE_READY,  /* about to exec; end-of-file after it is success, without it the child died */
     MESSAGE_FAILED,
@@ -371,6 +374,13 @@ void stem_main(struct run *run);
 /* In a first child: enter the namespaces, clone the real child and tell the monitor its pid.
  * Returns only in the real child. */
 void join_namespaces(struct run *run);
+
+/*** share.c ***/
+
+/* In a first child: enter the namespaces of other containers, clone the real child into the rest and tell the
+ * monitor its pid. Returns only in the real child. */
+void share_namespaces(struct run *run);
+int op_shared_memory(struct run *run, const struct op *op);
 
 /*** resolve.c, mounts.c, filesystems.c, fill.c ***/
 
@@ -483,15 +493,21 @@ struct client {
     uint32_t lost; /* bytes of output that it has missed */
 };
 
+struct namespace_identity {
+    uint64_t device, inode; /* both 0: none */
+};
+
 struct monitor {
     struct run *run;
     pid_t pid;     /* the container's first process, or what was joined to it */
-    pid_t starter; /* with `join` or `process-limit`: the process that clones the real one */
+    pid_t starter; /* with `join`, `share` or `process-limit`: the process that clones the real one */
     pid_t parent;
     int pidfd;
     int socket;
     int signals;
     int user_namespace; /* for `cleanup` */
+    int lock; /* says who the container's first process is, for those that `share` */
+    struct namespace_identity mounts; /* of a container that shares its pid namespace: tells its processes */
     int log;
     int master;
     int status_pipe; /* to the front process, when detached */
@@ -514,6 +530,8 @@ void monitor_loop(struct monitor *monitor, void (*executed)(struct monitor *moni
 void monitor_kill(struct monitor *monitor);
 void monitor_signal(struct monitor *monitor, int signal);
 void monitor_created(struct monitor *monitor);
+/* The lock's content is "PID STARTTIME" as long as the container's first process runs. */
+void monitor_tell_first(const struct monitor *monitor, bool runs);
 /* Sent to the monitor when its parent dies. */
 #define SIGNAL_PARENT_DIED SIGRTMAX
 
@@ -554,6 +572,10 @@ int cmd_attach(int argc, char **argv);
 /* A line of the store's journal, with one more field if `key` is not NULL. */
 void journal_write(const struct plan *plan, const char *action, const char *key, const char *value);
 int cmd_processes(int argc, char **argv);
+/* The namespace of this kind that the process is in. */
+bool namespace_identify(pid_t pid, const char *kind, struct namespace_identity *identity);
+/* SIGKILL to all that are in the mount namespace, and to what they have started. */
+void processes_kill(const struct namespace_identity *mounts);
 
 /*** health.c ***/
 

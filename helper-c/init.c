@@ -136,6 +136,9 @@ void init_main(char *word, char *filter)
     sigprocmask(SIG_SETMASK, &all, NULL);
     prctl(PR_SET_DUMPABLE, 0, 0, 0, 0);
     prctl(PR_SET_NAME, "init", 0, 0, 0);
+    /* in a pid namespace that is not its own, orphans would go to somebody else's pid 1 */
+    if (getpid() != 1)
+        prctl(PR_SET_CHILD_SUBREAPER, 1, 0, 0, 0);
     set_capabilities(1u << CAP_KILL, 0, 0);
     memset(word, 0, strlen(word));
     confine((int)strtol(filter, NULL, 10));

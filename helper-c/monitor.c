@@ -46,15 +46,26 @@ void monitor_created(struct monitor *monitor)
     event_end();
 }
 
+void monitor_tell_first(const struct monitor *monitor, bool runs)
+{
+    char text[64];
+    int length = runs ? snprintf(text, sizeof text, "%d %llu\n", monitor->pid, (unsigned long long)process_start_time(monitor->pid)) : 0;
+    /* what cannot be written is an empty file: nobody shares anything */
+    if (monitor->lock >= 0 && (ftruncate(monitor->lock, 0) < 0 || pwrite(monitor->lock, text, (size_t)length, 0) != length))
+        (void)!ftruncate(monitor->lock, 0);
+}
+
 /*** The child's messages ***/
 
-static void take_pid(struct monitor *monitor, pid_t pid)
+static void take_pid(struct monitor *monitor, pid_t pid, int user_namespace)
 {
     monitor->pid = pid;
     monitor->pidfd = (int)syscall(SYS_pidfd_open, pid, 0);
     /* it has done its work, and nobody should see it as a zombie as long as the container lives */
     if (waitpid(monitor->starter, NULL, 0) > 0)
         monitor->starter = 0;
+    if (user_namespace >= 0)
+        monitor->user_namespace = user_namespace;
     struct message go = {.kind = MESSAGE_GO};
     if (message_send(monitor->socket, &go, -1) < 0 && errno != EPIPE)
         die(errno, NULL, "Cannot start the container's process");
@@ -131,7 +142,7 @@ static void handle_message(struct monitor *monitor, void (*executed)(struct moni
         return;
     switch (message.kind) {
     case MESSAGE_PID:
-        take_pid(monitor, message.pid);
+        take_pid(monitor, message.pid, fd);
         break;
     case MESSAGE_PTY:
         take_terminal(monitor, fd);
@@ -198,6 +209,8 @@ static void reap(struct monitor *monitor)
     if (wait4(monitor->pid, &monitor->status, 0, &usage) < 0)
         return;
     monitor->exited = true;
+    monitor_tell_first(monitor, false);
+    processes_kill(&monitor->mounts);
     publish_finish();
     int status = monitor->status, signal = WIFSIGNALED(status) ? WTERMSIG(status) : 0;
     if (!monitor->executed && ends_with_exec(&monitor->run->plan))

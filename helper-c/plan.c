@@ -52,6 +52,7 @@ static const struct op_spec op_specs[] = {
     {"file", "pot", 0, op_file},
     {"append", "pt", 0, op_append},
     {"symlink", "pp", 0, op_symlink},
+    {"shared-memory", "p", 0, op_shared_memory},
     {"mask", "p", 0, op_mask},
     {"read-only", "p", 0, op_read_only},
     {"remount", "pf", FLAGS_ATTRIBUTES, op_remount},
@@ -220,6 +221,18 @@ static void set_join(struct plan *plan, const struct op *values)
         refuse("join", NULL, "has a pid that is none");
     plan->join_pid = (pid_t)values->numbers[0];
     plan->join_start_time = values->numbers[1];
+}
+
+static void set_share(struct plan *plan, const struct op *values)
+{
+    static const enum namespace_index allowed[] = {NS_PID, NS_IPC, NS_UTS, NS_NET, NS_CGROUP, NS_TIME};
+    for (size_t i = 0; i < countof(allowed); i++)
+        if (strcmp(values->texts[0], namespace_names[allowed[i]]) == 0) {
+            plan->shared[allowed[i]] = values->texts[1];
+            plan->shares = true;
+            return;
+        }
+    refuse("share", values->texts[0], "does not know the name");
 }
 
 static void add_range(struct id_map *map, const struct op *values)
@@ -451,6 +464,7 @@ SWITCH_SETTER(init)
 static const struct setting_spec setting_specs[] = {
     {{"namespace", "t", 0, NULL}, set_namespace},
     {{"join", "nn", 0, NULL}, set_join},
+    {{"share", "tp", 0, NULL}, set_share},
     {{"uid-map", "nnn", 0, NULL}, set_uid_map},
     {{"gid-map", "nnn", 0, NULL}, set_gid_map},
     {{"map-tools", "pp", 0, NULL}, set_map_tools},
@@ -538,6 +552,8 @@ static void check_op(const struct plan *plan, const struct op *op, bool has_root
         refuse(name, NULL, "needs a new mount namespace");
     if (strcmp(name, "loopback") == 0 && !plan->namespaces[NS_NET])
         refuse(name, NULL, "needs a new net namespace");
+    if (strcmp(name, "shared-memory") == 0 && !plan->shared[NS_IPC])
+        refuse(name, NULL, "needs a shared ipc namespace");
     if (strcmp(name, "exec") == 0 && op->words.count == 0 && !plan->init)
         refuse(name, NULL, "has no words, and there is no init");
     if (strcmp(name, "user") == 0) {
@@ -572,7 +588,12 @@ static void check_plan(const struct plan *plan)
         refuse("join", NULL, "excludes new namespaces");
     if (plan->join_pid && plan->init)
         refuse("join", NULL, "excludes init");
-    if (!plan->namespaces[NS_USER] && (plan->uid_map.count || plan->gid_map.count))
+    for (size_t i = 0; i < NS_COUNT; i++)
+        if (plan->shared[i] && plan->namespaces[i])
+            refuse("share", namespace_names[i], "names a new namespace:");
+    if (plan->shares && (plan->namespaces[NS_USER] || plan->join_pid))
+        refuse("share", NULL, "excludes join and a new user namespace");
+    if (!plan->namespaces[NS_USER] && !plan->shares && (plan->uid_map.count || plan->gid_map.count))
         refuse("uid-map", NULL, "needs a new user namespace");
     if (plan->namespaces[NS_USER] && (!plan->uid_map.count || !plan->gid_map.count))
         refuse("namespace user", NULL, "needs uid-map and gid-map");
@@ -584,8 +605,8 @@ static void check_plan(const struct plan *plan)
         refuse("time-offset", NULL, "needs a new time namespace");
     if (plan->published_count && !plan->namespaces[NS_NET])
         refuse("publish", NULL, "needs a new net namespace");
-    if (plan->init && !plan->namespaces[NS_PID])
-        refuse("init", NULL, "needs a new pid namespace");
+    if (plan->init && !plan->namespaces[NS_PID] && !plan->namespaces[NS_MOUNT])
+        refuse("init", NULL, "needs a new pid namespace, or a mount namespace to be told by");
     if (plan->op_count == 0)
         refuse("it", NULL, "has no op");
     if (plan->init && strcmp(plan->ops[plan->op_count - 1].spec->name, "exec") != 0)

@@ -25,6 +25,7 @@ static struct monitor monitor = {
     .socket = -1,
     .signals = -1,
     .user_namespace = -1,
+    .lock = -1,
     .log = -1,
     .listener = -1,
     .master = -1,
@@ -295,6 +296,8 @@ static void take_lock(const char *path)
             die(errno, path, "Cannot lock the file");
         nanosleep(&(struct timespec){.tv_nsec = 10000000}, NULL);
     }
+    monitor.lock = fd;
+    monitor_tell_first(&monitor, false);
 }
 
 static void make_stream(struct stream *stream, int *inside, int own, const char *name)
@@ -387,7 +390,9 @@ static void start_child(struct run *run)
     if (socketpair(AF_UNIX, SOCK_SEQPACKET | SOCK_CLOEXEC, 0, ends) < 0)
         die(errno, NULL, "Cannot make a socket");
     int pidfd = -1;
-    pid_t pid = plan->process_limit ? stem_clone() : namespaces_clone(plan, &pidfd);
+    pid_t pid = plan->shares          ? namespaces_clone_with(0, NULL)
+                : plan->process_limit ? stem_clone()
+                                      : namespaces_clone(plan, &pidfd);
     if (pid < 0)
         die(errno, NULL, "Cannot make the namespaces");
     if (pid == 0) {
@@ -398,7 +403,7 @@ static void start_child(struct run *run)
     close(ends[1]);
     monitor.socket = ends[0];
     close_inside_ends(run);
-    if (plan->join_pid || plan->process_limit) {
+    if (plan->join_pid || plan->shares || plan->process_limit) {
         monitor.starter = pid;
         if (pidfd >= 0)
             close(pidfd);
@@ -443,6 +448,10 @@ static void executed(struct monitor *self)
     event_text("startTime", start);
     event_end();
     self->started = now_nanoseconds(CLOCK_MONOTONIC);
+    monitor_tell_first(self, true);
+    /* of a shared pid namespace nothing ends with the first process */
+    if (plan->lock && plan->namespaces[NS_MOUNT] && !plan->namespaces[NS_PID])
+        namespace_identify(self->pid, "mnt", &self->mounts);
     /* The program runs beside what follows. */
     if (plan->attach)
         attach_listen(self, plan->attach);

@@ -13,6 +13,8 @@ import type {
 } from "../engine/run-options.ts";
 import { type Parsed, refuseTogether } from "./argv.ts";
 import { type FlagValues, parsed as readEach } from "./flags.ts";
+import { resolveGateway } from "./options/add-host.ts";
+import { readDns } from "./options/dns.ts";
 import { parseEnvFile, resolveEnvironment } from "./options/environment.ts";
 import { readHealth } from "./options/health.ts";
 import { labelFileLines, parseLabels } from "./options/labels.ts";
@@ -44,6 +46,7 @@ export function readRun(parsed: Parsed<typeof RUN_FLAGS>, around: Surroundings):
   if (flags.replace && flags.name === undefined) {
     throw new UsageError("Cannot use --replace without --name: there is nothing to replace");
   }
+  refuseWithSharing(flags);
   const { source, command } = readSource(parsed, around.cwd);
   const { withoutEffect, mask, unmask, ...security } = parseSecurityOptions(flags.securityOpt, around.cwd);
   if (flags.privileged) {
@@ -77,7 +80,22 @@ export function readRun(parsed: Parsed<typeof RUN_FLAGS>, around: Surroundings):
     ...security,
     ...present("kernel", kernel),
     ...present("groupAdd", flags.groupAdd.length > 0 ? flags.groupAdd : undefined),
-    ...present("addHosts", flags.addHost.length > 0 ? flags.addHost : undefined),
+    ...present(
+      "addHosts",
+      flags.addHost.length > 0 ? resolveGateway(flags.addHost, flags.network ?? "none") : undefined,
+    ),
+    ...present(
+      "sharing",
+      nonEmpty({
+        ...present("pid", flags.pid),
+        ...present("ipc", flags.ipc),
+        ...present("uts", flags.uts),
+        ...present("cgroup", flags.cgroupns),
+      }),
+    ),
+    ...present("dns", readDns(flags)),
+    ...present("imageNames", imageNames(flags)),
+    ...present("domainname", flags.domainname),
     ulimits: flags.ulimit,
     labels: parseLabels(labels),
     pull: flags.pull ?? "missing",
@@ -173,6 +191,28 @@ function readMounts(flags: FlagValues<typeof RUN_FLAGS>, cwd: string): MountRequ
     targets.add(target);
   }
   return mounts;
+}
+
+/** Files of the image that nothing is mounted over. */
+function imageNames({ noHosts, dns }: FlagValues<typeof RUN_FLAGS>): ("hosts" | "resolv.conf")[] | undefined {
+  const names = [...(noHosts ? ["hosts" as const] : []), ...(dns.includes("none") ? ["resolv.conf" as const] : [])];
+  return names.length > 0 ? names : undefined;
+}
+
+/** What would change somebody else's namespace, in docker's words. */
+function refuseWithSharing(flags: FlagValues<typeof RUN_FLAGS>): void {
+  const refuse = (what: string, mode: string) => {
+    throw new UsageError(`Cannot use ${what} and the ${mode}: conflicting options`);
+  };
+  if (flags.noHosts && flags.addHost.length > 0) refuse("--add-host", "image's own /etc/hosts (--no-hosts)");
+  if (flags.uts !== undefined && (flags.hostname ?? flags.domainname) !== undefined) refuse("--hostname", "UTS mode");
+  if (!flags.network?.startsWith("container:")) return;
+  const mode = "container type network mode";
+  if (flags.hostname !== undefined) refuse("--hostname", mode);
+  if (flags.publish.length > 0 || flags.publishAll) refuse("port publishing", mode);
+  if (flags.expose.length > 0) refuse("port exposing", mode);
+  if (flags.addHost.length > 0) refuse("custom host-to-IP mapping", mode);
+  if (flags.dns.length + flags.dnsSearch.length + flags.dnsOption.length > 0) refuse("dns", mode);
 }
 
 function readPorts(flags: FlagValues<typeof RUN_FLAGS>): Pick<RunOptions, "publish" | "publishAll" | "expose"> {

@@ -7,9 +7,10 @@ import { parseCapabilities } from "./options/capability.ts";
 import { CGROUP_FLAGS } from "./options/cgroup-limit.ts";
 import { parseDetachKeys } from "./options/detach-keys.ts";
 import { parseDevice, parseGpus } from "./options/device.ts";
+import { parseDnsOption, parseDnsSearch, parseDnsServer } from "./options/dns.ts";
 import { HEALTH_FLAGS } from "./options/health.ts";
 import { parseLogDriver } from "./options/log.ts";
-import { parseNetwork } from "./options/network.ts";
+import { parseCgroupns, parseIpc, parseNetwork, parsePid, parseUts } from "./options/namespace.ts";
 import { parsePidsLimit } from "./options/pids-limit.ts";
 import { parsePlatform } from "./options/platform.ts";
 import { parseExpose, parsePublish } from "./options/publish.ts";
@@ -131,9 +132,29 @@ export const RUN_FLAGS = {
   shmSize: bytes({ group: FILES, help: "size of /dev/shm (default 64m)" }),
   network: value(parseNetwork, {
     aliases: ["net"],
-    placeholder: "none|host",
+    placeholder: "none|host|container:NAME",
     group: ISOLATION,
-    help: "loopback only (default), or the host's network",
+    help: "loopback only (default), or the network of the host or of another container",
+  }),
+  pid: value(parsePid, {
+    placeholder: "host|container:NAME",
+    group: ISOLATION,
+    help: "see the processes of the host, or of another container",
+  }),
+  ipc: value(parseIpc, {
+    placeholder: "host|private|shareable|container:NAME",
+    group: ISOLATION,
+    help: "System V IPC and /dev/shm of the host or another container, or such as nobody shares (default shareable)",
+  }),
+  uts: value(parseUts, {
+    placeholder: "host|container:NAME",
+    group: ISOLATION,
+    help: "the host name of the host, or of another container",
+  }),
+  cgroupns: value(parseCgroupns, {
+    placeholder: "private|host|container:NAME",
+    group: ISOLATION,
+    help: "see its own part of the cgroups (default), or the host's or another container's",
   }),
   publish: list(
     {
@@ -151,6 +172,7 @@ export const RUN_FLAGS = {
   }),
   expose: list({ placeholder: "PORT", group: ISOLATION, help: "a port that -P publishes, too" }, parseExpose),
   hostname: value(parseHostname, { short: "h", placeholder: "NAME", group: ISOLATION, help: "host name inside" }),
+  domainname: value(parseHostname, { placeholder: "NAME", group: ISOLATION, help: "domain name inside" }),
   userns: value(parseUserns, {
     placeholder: "keep-id[:uid=N,gid=N]",
     group: ISOLATION,
@@ -182,6 +204,23 @@ export const RUN_FLAGS = {
   }),
   groupAdd: list({ placeholder: "GROUP", group: PROCESS, help: "one more group of the program, by id or name" }),
   addHost: list({ placeholder: "NAME:ADDRESS", group: ISOLATION, help: "a line for /etc/hosts" }, parseAddHost),
+  noHosts: boolean({ group: ISOLATION, help: "keep the image's /etc/hosts" }),
+  dns: list(
+    {
+      placeholder: "ADDRESS",
+      group: ISOLATION,
+      help: "a name server for /etc/resolv.conf; none: the image's file stays",
+    },
+    parseDnsServer,
+  ),
+  dnsSearch: list(
+    { placeholder: "DOMAIN", group: ISOLATION, help: "a domain to look short names up in; .: none" },
+    parseDnsSearch,
+  ),
+  dnsOption: list(
+    { aliases: ["dns-opt"], placeholder: "OPTION", group: ISOLATION, help: "an option of resolv.conf, as ndots:2" },
+    parseDnsOption,
+  ),
   label: list({ short: "l", placeholder: "KEY[=VALUE]", group: LIFE, help: "label the container" }),
   labelFile: list({ placeholder: "FILE", group: LIFE, help: "read labels from a file, one a line" }),
   cidfile: string({

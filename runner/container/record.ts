@@ -33,7 +33,14 @@ export interface ContainerRecord {
   labels: Record<string, string>;
   tty: boolean;
   openStdin: boolean;
-  network: "none" | "host";
+  /** `none`, `host` or `container:ID`. */
+  network: string;
+  /** Other namespaces that are not its own, in the same words; of ipc also `private`. */
+  sharing?: { pid?: string; ipc?: string; uts?: string; cgroup?: string };
+  domainname?: string;
+  dns?: { servers?: string[]; search?: string[]; options?: string[] };
+  /** As --add-host has it: lines of /etc/hosts. */
+  addHosts?: string[];
   autoRemove: boolean;
   readOnly: boolean;
   init: boolean;

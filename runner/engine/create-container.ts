@@ -20,6 +20,7 @@ import { capabilityMask } from "../plan/capabilities.ts";
 import { type Identity, rootIsCaller } from "../plan/idmap.ts";
 import { GUARDED, type KernelAccess, type UserMount } from "../plan/mounts.ts";
 import { DEFAULT_PATH, processArgv, processEnv } from "../plan/process.ts";
+import { sharedWith } from "../plan/shared.ts";
 import type { Plan } from "../plan/types.ts";
 import { initLayerPath } from "../store/layer-store.ts";
 import { readText } from "../sys/host-facts.ts";
@@ -28,10 +29,12 @@ import { containerUser, withGroups } from "./container-user.ts";
 import type { Engine } from "./engine.ts";
 import { healthcheckOf } from "./healthcheck.ts";
 import { processLimit } from "./process-limit.ts";
+import { resolvConf } from "./resolv-conf.ts";
 import { anonymousVolumes, makeMountFolders, resolveMounts, withVolumesOf } from "./resolve-mounts.ts";
 import { type ResolvedRoot, resolveRoot } from "./root-source.ts";
 import type { RunOptions } from "./run-options.ts";
 import { seccompFilter } from "./seccomp.ts";
+import type { ResolvedSharing } from "./shared-namespaces.ts";
 import { signalNumber } from "./signals.ts";
 
 export const DEFAULT_SHM_SIZE = 64 << 20;
@@ -63,6 +66,7 @@ export interface Description {
   mounts: UserMount[];
   processLimit?: number;
   kernel: KernelAccess;
+  sharing?: ResolvedSharing;
 }
 
 /** Resolves what `run` was asked for. Nothing is made yet. */
@@ -77,8 +81,20 @@ export async function describeContainer(engine: Engine, options: RunOptions): Pr
   // with keep-id the init layer has the caller's name
   const user = containerUser(userSpec(engine, options, config.User), root.kind === "image" ? root.lowers : lowers);
   const seccomp = await seccompFilter(engine, capabilities, options.seccomp);
-  const kernel = options.kernel ? (await import("./kernel-access.ts")).kernelAccess(options.kernel, options) : GUARDED;
-  const limit = processLimit(engine.host, options.pidsLimit);
+  const sharing = await sharingOf(engine, options, identity);
+  const kernel = options.kernel
+    ? (await import("./kernel-access.ts")).kernelAccess(
+        options.kernel,
+        sharing?.shared ?? sharedWith(ownNetwork(options)),
+      )
+    : GUARDED;
+  const joins = Object.values(sharing?.shared ?? {}).some((source) => source !== "host");
+  if (joins && options.pidsLimit) {
+    engine.warn(
+      "--pids-limit: the processes count with those of the container whose namespaces are shared, by its limit",
+    );
+  }
+  const limit = joins ? undefined : processLimit(engine.host, options.pidsLimit);
   return {
     options,
     identity,
@@ -101,6 +117,7 @@ export async function describeContainer(engine: Engine, options: RunOptions): Pr
     mounts: await resolveMounts(engine, options, { resolved, identity, user }),
     ...(limit !== undefined && { processLimit: limit }),
     kernel,
+    ...(sharing && { sharing }),
   };
 }
 
@@ -112,8 +129,8 @@ export function planOf(
   supervision: Supervision,
 ): { plan: Plan; hostname: string; env: string[] } {
   const { options, root, process } = description;
-  const hostname =
-    options.hostname ?? (options.network === "host" || root.kind === "host" ? hostHostname() : id.slice(0, 12));
+  const { sharing } = description;
+  const hostname = options.hostname ?? sharing?.names?.hostname ?? givenHostname(description, id);
   const env = processEnv([`HOSTNAME=${hostname}`], process.env);
   const plan = containerPlan(
     {
@@ -121,7 +138,11 @@ export function planOf(
       identity: description.identity,
       root,
       hostname,
-      network: options.network,
+      ...(options.domainname !== undefined && { domainname: options.domainname }),
+      network: ownNetwork(options),
+      ...(sharing && { shared: sharing.shared }),
+      ...(sharing?.names && { names: sharing.names.dir }),
+      ...(options.imageNames && { imageNames: options.imageNames }),
       mounts: description.mounts,
       readOnly: options.readOnly,
       shmSize: options.shmSize ?? DEFAULT_SHM_SIZE,
@@ -136,6 +157,26 @@ export function planOf(
     supervision,
   );
   return { plan, hostname, env };
+}
+
+/** The name of a machine whose network or names it has is its own. */
+function givenHostname({ options, root, sharing }: Description, id: string): string {
+  const host = options.network === "host" || root.kind === "host" || sharing?.shared.uts === "host";
+  return host ? hostHostname() : id.slice(0, 12);
+}
+
+function ownNetwork({ network }: Pick<RunOptions, "network">): "none" | "host" {
+  return network === "host" ? "host" : "none";
+}
+
+/** Few containers share anything but the network of the host. */
+async function sharingOf(
+  engine: Engine,
+  options: RunOptions,
+  identity: Identity,
+): Promise<ResolvedSharing | undefined> {
+  if (options.sharing === undefined && !options.network.startsWith("container:")) return undefined;
+  return (await import("./shared-namespaces.ts")).resolveSharing(engine, options, identity);
 }
 
 /** Who the program is: as Podman, keep-id makes it the caller, whatever the image says. */
@@ -207,7 +248,11 @@ export async function createContainer(
     labels,
     tty: options.tty,
     openStdin: options.interactive,
-    network: options.network,
+    network: description.sharing?.words.network ?? options.network,
+    ...(description.sharing && { sharing: description.sharing.words.sharing }),
+    ...(options.domainname !== undefined && { domainname: options.domainname }),
+    ...(options.dns && { dns: options.dns }),
+    ...(options.addHosts && { addHosts: options.addHosts }),
     ...(published && { ports: published.ports, publishAll: options.publishAll ?? false }),
     autoRemove: options.rm,
     readOnly: options.readOnly,
@@ -339,9 +384,10 @@ export function makeShared(engine: Engine, dir: string, description: Description
   const host = options.network === "host" || root.kind === "host";
   writeFileSync(join(dir, "hostname"), `${hostname}\n`);
   // the name must lead to an address that is there: programs look their own up
-  const hosts = (host && readText("/etc/hosts")) || `${LOCAL_HOSTS}127.0.1.1\t${hostname}\n`;
+  const full = options.domainname === undefined ? hostname : `${hostname}.${options.domainname} ${hostname}`;
+  const hosts = (host && readText("/etc/hosts")) || `${LOCAL_HOSTS}127.0.1.1\t${full}\n`;
   writeFileSync(join(dir, "hosts"), hosts + (options.addHosts ?? []).map((line) => `${line}\n`).join(""));
-  writeFileSync(join(dir, "resolv.conf"), options.network === "host" ? readText("/etc/resolv.conf") : "");
+  writeFileSync(join(dir, "resolv.conf"), resolvConf(options.network, options.dns));
   for (const name of ["hostname", "hosts", "resolv.conf"]) chmodSync(join(dir, name), 0o644);
   if (root.kind !== "image" || !hasAccountFiles(identity)) return;
   for (const [name, text] of Object.entries(accountFiles(engine, resolved.lowers, identity))) {

@@ -30,6 +30,9 @@ const START_PROGRAM = (event: FailedEvent) => `Cannot execute ${quoted(event)}`;
 
 const PUBLISH = (event: FailedEvent) => `Cannot publish port ${visible(event.path)}`;
 
+/** The id in the path of a container's lock. */
+const donor = (event: FailedEvent) => visible(event.path.split("/").at(-2)?.slice(0, 12) ?? event.path);
+
 /** The first rule that fits is taken. */
 const RULES: readonly Rule[] = [
   {
@@ -55,6 +58,14 @@ const RULES: readonly Rule[] = [
     action: PUBLISH,
     reason: "no address of this machine",
     hint: ADDRESS_HINT,
+  },
+  {
+    code: "SHARED_NOT_RUNNING",
+    errno: ["ESRCH"],
+    message: /^Cannot enter a namespace of another container/,
+    action: (event) => `Cannot join namespaces of container ${donor(event)}`,
+    reason: "it is not running",
+    hint: (event) => `"tsbox start ${donor(event)}" first`,
   },
   {
     code: "PROGRAM_NOT_FOUND",

@@ -63,6 +63,14 @@ function describe(engine: Engine, record: ContainerRecord): object {
       LogConfig: logObject(record),
       RestartPolicy: { Name: policyName, MaximumRetryCount: Number(most ?? 0) },
       NetworkMode: record.network,
+      IpcMode: record.sharing?.ipc ?? "shareable",
+      PidMode: record.sharing?.pid ?? "",
+      UTSMode: record.sharing?.uts ?? "",
+      CgroupnsMode: record.sharing?.cgroup ?? "private",
+      Dns: record.dns?.servers ?? [],
+      DnsSearch: record.dns?.search ?? [],
+      DnsOptions: record.dns?.options ?? [],
+      ExtraHosts: extraHosts(record.addHosts ?? []),
       PortBindings: portBindings(record),
       PublishAllPorts: record.publishAll ?? false,
       AutoRemove: record.autoRemove,
@@ -111,7 +119,7 @@ function describe(engine: Engine, record: ContainerRecord): object {
     Config: {
       Hostname: record.hostname,
       User: record.user,
-      Domainname: "",
+      Domainname: record.domainname ?? "",
       AttachStdin: record.openStdin && (record.attach?.includes("stdin") ?? true),
       AttachStdout: record.attach?.includes("stdout") ?? true,
       AttachStderr: record.attach?.includes("stderr") ?? true,
@@ -130,6 +138,14 @@ function describe(engine: Engine, record: ContainerRecord): object {
     },
     NetworkSettings: { Networks: { [record.network]: {} }, Ports: running ? networkPorts(record) : {} },
   };
+}
+
+/** Lines of /etc/hosts as --add-host has them. */
+function extraHosts(lines: string[]): string[] {
+  return lines.flatMap((line) => {
+    const [address, names = ""] = line.split("\t");
+    return names.split(" ").map((name) => `${name}:${address}`);
+  });
 }
 
 /** docker: -1 is no limit. */

@@ -4,12 +4,13 @@ import { accessSync, constants, readdirSync, type Stats, statSync } from "node:f
 import { join } from "node:path";
 import { TsboxError } from "../base/error.ts";
 import { GUARDED, type KernelAccess } from "../plan/mounts.ts";
+import type { SharedNamespaces } from "../plan/shared.ts";
 import { namespacedSysctl } from "../plan/sysctl.ts";
-import type { KernelRequest, RunOptions } from "./run-options.ts";
+import type { KernelRequest } from "./run-options.ts";
 
 type Device = KernelAccess["devices"][number];
 
-export function kernelAccess(request: KernelRequest, { network }: Pick<RunOptions, "network">): KernelAccess {
+export function kernelAccess(request: KernelRequest, shared: SharedNamespaces): KernelAccess {
   const privileged = request.privileged ?? false;
   const open = (path: string) => privileged || (request.unmask ?? []).some((pattern) => matches(path, pattern));
   return {
@@ -21,7 +22,9 @@ export function kernelAccess(request: KernelRequest, { network }: Pick<RunOption
       ...(request.devices ?? []).flatMap(devicesAt),
       ...(request.gpus ? gpuDevices() : []),
     ],
-    sysctls: (request.sysctls ?? []).map((text) => namespacedSysctl(text, { network: network === "host", ipc: false })),
+    sysctls: (request.sysctls ?? []).map((text) =>
+      namespacedSysctl(text, { network: shared.net === "host", ipc: shared.ipc === "host" }),
+    ),
   };
 }
 

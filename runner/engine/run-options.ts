@@ -9,8 +9,26 @@ import type { ConnectionOptions } from "../registry/options.ts";
 /** When to ask the registry: `newer` pulls only if its digest differs from the stored one. */
 export type PullPolicy = "always" | "missing" | "never" | "newer";
 
+/** Another container, by id or name. */
+export type OfContainer = `container:${string}`;
+
 /** `none`: a network namespace with loopback only. `host`: the host's own. */
-export type NetworkMode = "none" | "host";
+export type NetworkMode = "none" | "host" | OfContainer;
+
+/** Namespaces that are somebody else's; absent: the container's own. `private`: nobody else may have it, either. */
+export interface Sharing {
+  pid?: "host" | OfContainer;
+  ipc?: "host" | "private" | OfContainer;
+  uts?: "host" | OfContainer;
+  cgroup?: "host" | OfContainer;
+}
+
+/** What /etc/resolv.conf is to say instead of what the host's does; an empty list: nothing. */
+export interface DnsOptions {
+  servers?: string[];
+  search?: string[];
+  options?: string[];
+}
 
 export type Propagation = "private" | "rprivate" | "slave" | "rslave" | "shared" | "rshared";
 
@@ -171,7 +189,12 @@ export interface RunOptions extends ProcessOptions {
   /** Replaces the image's entrypoint and drops its command; an empty list resets both. */
   entrypoint?: string[];
   hostname?: string;
+  domainname?: string;
   network: NetworkMode;
+  sharing?: Sharing;
+  dns?: DnsOptions;
+  /** Files of the image that stay as they are. */
+  imageNames?: ("hosts" | "resolv.conf")[];
   publish?: PublishRequest[];
   /** Publish every port that image or `expose` names, on ports of the host's choice. */
   publishAll?: boolean;

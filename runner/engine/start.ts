@@ -98,6 +98,11 @@ async function letGo(engine: Engine, record: ContainerRecord): Promise<void> {
     const { waitForExit } = await import("../sys/native.ts");
     await waitForExit(monitor, monitorStartTime, PATIENCE);
   }
+  // the host's may be others by now
+  if (record.network === "host") {
+    const { resolvConf } = await import("./resolv-conf.ts");
+    writeFileSync(join(engine.containers.dir(record.id), "resolv.conf"), resolvConf(record.network, record.dns));
+  }
   noteEvent(engine, record, "start");
   rmSync(join(engine.containers.dir(record.id), STOP_MARK), { force: true });
 }

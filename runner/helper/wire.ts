@@ -21,6 +21,7 @@ export function planWords(plan: Plan): string[] {
   };
   for (const name of plan.namespaces) put("namespace", name);
   if (plan.join) put("join", plan.join.pid, plan.join.startTime);
+  for (const { name, lock } of plan.share ?? []) put("share", name, lock);
   for (const range of plan.uidMap) put("uid-map", ...rangeWords(range));
   for (const range of plan.gidMap) put("gid-map", ...rangeWords(range));
   if (plan.mapTools) put("map-tools", plan.mapTools.uid, plan.mapTools.gid);
@@ -114,6 +115,7 @@ function opWords(op: Op): (string | number)[] {
     case "tmpfs":
       return [op.op, op.dest, op.flags.join(","), op.options];
     case "proc":
+    case "shared-memory":
     case "mqueue":
     case "mask":
     case "read-only":

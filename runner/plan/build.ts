@@ -10,6 +10,7 @@ import {
   userMounts,
   volumeOps,
 } from "./mounts.ts";
+import { namespacesOf, type SharedNamespaces, sharedWith } from "./shared.ts";
 import type { Op, Plan, PublishedPort, StdioMode } from "./types.ts";
 import type { ResolvedUser } from "./user.ts";
 
@@ -40,7 +41,15 @@ export interface ContainerPlanInput extends ProcessPlan {
   identity: Identity;
   root: Root;
   hostname: string;
+  /** Of the name services. */
+  domainname?: string;
   network: "none" | "host";
+  /** Other namespaces, or another container's network, in place of its own. */
+  shared?: SharedNamespaces;
+  /** Folder of hosts, hostname and resolv.conf, where that is another container's. */
+  names?: string;
+  /** Of these three, those of the image that stay. */
+  imageNames?: readonly string[];
   mounts: UserMount[];
   readOnly: boolean;
   shmSize: number;
@@ -90,28 +99,30 @@ export const UNSEEN_TERMINAL = { rows: 24, columns: 80 };
 /** The plan of a container from scratch. */
 export function containerPlan(input: ContainerPlanInput, supervision: Supervision): Plan {
   const { dir, writable, identity } = input;
-  const namespaces: Plan["namespaces"] = ["user", "mount", "pid", "ipc", "uts", "cgroup", "time"];
-  if (input.network === "none") namespaces.push("net");
+  const shared = sharedWith(input.network, input.shared);
+  const { namespaces, share } = namespacesOf(shared);
   return {
     namespaces,
+    ...(share.length > 0 && { share }),
     uidMap: identity.uidMap,
     gidMap: identity.gidMap,
     ...(identity.mapTools && { mapTools: identity.mapTools }),
-    clocksFromZero: true,
-    hostname: input.hostname,
+    ...(shared.pid === undefined && { clocksFromZero: true }),
+    ...(shared.uts === undefined && { hostname: input.hostname }),
+    ...(shared.uts === undefined && input.domainname !== undefined && { domainname: input.domainname }),
     ...supervision,
     init: input.init,
     ...(input.processLimit !== undefined && { processLimit: input.processLimit }),
     ops: [
       { op: "private-mounts" },
-      ...(input.network === "none" ? [{ op: "loopback" } as const] : []),
+      ...(shared.net === undefined ? [{ op: "loopback" } as const] : []),
       ...rootOps(dir, writable, input.root, rootIsCaller(identity.uidMap), input.storageSize),
       ...volumeOps(input.mounts),
-      ...kernelMounts(input.network, input.kernel.writableSys),
-      ...deviceMounts(input.shmSize, input.kernel.devices),
+      ...kernelMounts(shared, input.kernel.writableSys),
+      ...deviceMounts(shared, input.shmSize, input.kernel.devices),
       ...input.kernel.sysctls.map((setting): Op => ({ op: "sysctl", ...setting })),
       ...userMounts(input.mounts, `${writable}/mounts`),
-      ...nameFiles(dir, NAME_FILES, input.mounts, dir !== writable),
+      ...nameFiles(input.names ?? dir, namesOf(input), input.mounts, dir !== writable),
       ...(hasAccountFiles(identity) ? nameFiles(dir, ACCOUNT_FILES, input.mounts, dir !== writable) : []),
       ...protectionMounts(input.kernel),
       ...(input.readOnly ? [{ op: "remount", dest: "/", flags: ["ro"] } satisfies Op] : []),
@@ -314,6 +325,7 @@ function hostEntry(writable: string, entry: HostRootEntry, number: number, flags
 }
 
 const NAME_FILES = ["hosts", "hostname", "resolv.conf"];
+const namesOf = ({ imageNames = [] }: ContainerPlanInput) => NAME_FILES.filter((name) => !imageNames.includes(name));
 const ACCOUNT_FILES = ["passwd", "group"];
 
 /** Keep-id where only one id exists: the caller's lines are in files of the container's own. */

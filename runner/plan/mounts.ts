@@ -1,3 +1,4 @@
+import type { SharedNamespaces } from "./shared.ts";
 import type { Op } from "./types.ts";
 
 /** Nodes that are safe to share: they hold no state and reach no hardware. */
@@ -92,7 +93,7 @@ export function mountSource(mount: UserMount): string {
 }
 
 /** A private /dev: the safe nodes, a devpts and a shared-memory directory of its own. */
-export function deviceMounts(shmSize: number, devices: KernelAccess["devices"]): Op[] {
+export function deviceMounts(shared: SharedNamespaces, shmSize: number, devices: KernelAccess["devices"]): Op[] {
   return [
     { op: "tmpfs", dest: "/dev", flags: ["make", "nosuid"], options: "mode=755,size=64k" },
     ...DEVICES.map(
@@ -106,14 +107,7 @@ export function deviceMounts(shmSize: number, devices: KernelAccess["devices"]):
     { op: "mkdir", dest: "/dev/pts", mode: 0o755 },
     { op: "devpts", dest: "/dev/pts", options: "newinstance,ptmxmode=0666,mode=620" },
     { op: "mkdir", dest: "/dev/shm", mode: 0o1777 },
-    {
-      op: "tmpfs",
-      dest: "/dev/shm",
-      flags: ["nosuid", "nodev", "noexec"],
-      options: `mode=1777,size=${shmSize}`,
-    },
-    { op: "mkdir", dest: "/dev/mqueue", mode: 0o755 },
-    { op: "mqueue", dest: "/dev/mqueue" },
+    ...memoryMounts(shared.ipc, shmSize),
     { op: "symlink", target: "/proc/self/fd", dest: "/dev/fd" },
     { op: "symlink", target: "/proc/self/fd/0", dest: "/dev/stdin" },
     { op: "symlink", target: "/proc/self/fd/1", dest: "/dev/stdout" },
@@ -125,17 +119,35 @@ export function deviceMounts(shmSize: number, devices: KernelAccess["devices"]):
   ];
 }
 
+/** /dev/shm and /dev/mqueue go with the ipc namespace. A new file system of the host's message queues is not ours to mount. */
+function memoryMounts(ipc: SharedNamespaces["ipc"], size: number): Op[] {
+  const flags = ["nosuid", "nodev", "noexec"];
+  const host = (dest: string): Op => ({ op: "bind", source: dest, dest, flags: [...flags, "rec", "optional"] });
+  const queues: Op = { op: "mkdir", dest: "/dev/mqueue", mode: 0o755 };
+  if (ipc === "host") return [host("/dev/shm"), queues, host("/dev/mqueue")];
+  return [
+    ipc === undefined
+      ? { op: "tmpfs", dest: "/dev/shm", flags, options: `mode=1777,size=${size}` }
+      : { op: "shared-memory", dest: "/dev/shm" },
+    queues,
+    { op: "mqueue", dest: "/dev/mqueue" },
+  ];
+}
+
 /**
- * /proc and /sys. A fresh sysfs shows the network namespace it is mounted in and the kernel grants it only to that namespace's owner:
+ * /proc and /sys. The kernel grants a new /proc of the host's processes, and a view of its cgroups, to nobody but itself: the host's own
+ * are bound. A fresh sysfs shows the network namespace it is mounted in and the kernel grants it only to that namespace's owner:
  * on the host's network a read-only bind of the host's takes its place.
  */
-export function kernelMounts(network: "none" | "host", writableSys: boolean): Op[] {
+export function kernelMounts(shared: SharedNamespaces, writableSys: boolean): Op[] {
   const ro = writableSys ? [] : ["ro"];
   const ops: Op[] = [
     { op: "mkdir", dest: "/proc", mode: 0o755 },
-    { op: "proc", dest: "/proc" },
+    shared.pid === "host"
+      ? { op: "bind", source: "/proc", dest: "/proc", flags: ["rec", "nosuid", "nodev", "noexec"] }
+      : { op: "proc", dest: "/proc" },
   ];
-  if (network === "host") {
+  if (shared.net === "host") {
     ops.push({
       op: "bind",
       source: "/sys",
@@ -144,7 +156,16 @@ export function kernelMounts(network: "none" | "host", writableSys: boolean): Op
     });
   } else {
     ops.push({ op: "sysfs", dest: "/sys", flags: ["make", ...ro, "optional"] });
-    ops.push({ op: "cgroup2", dest: "/sys/fs/cgroup", flags: [...ro, "optional"] });
+    ops.push(
+      shared.cgroup === "host"
+        ? {
+            op: "bind",
+            source: "/sys/fs/cgroup",
+            dest: "/sys/fs/cgroup",
+            flags: ["rec", ...ro, "nosuid", "nodev", "noexec", "rslave", "optional"],
+          }
+        : { op: "cgroup2", dest: "/sys/fs/cgroup", flags: [...ro, "optional"] },
+    );
   }
   return ops;
 }

@@ -42,6 +42,7 @@ export type Op =
   | { op: "file"; dest: string; mode: number; content: string }
   | { op: "append"; dest: string; content: string }
   | { op: "symlink"; target: string; dest: string }
+  | { op: "shared-memory"; dest: string }
   | { op: "mask"; dest: string }
   | { op: "read-only"; dest: string }
   | { op: "remount"; dest: string; flags: string[] }
@@ -77,6 +78,8 @@ export interface Plan {
   namespaces: NamespaceName[];
   /** Enter the namespaces of a live process instead of making new ones. */
   join?: { pid: number; startTime: string };
+  /** Namespaces to enter instead of new ones: those of the container whose monitor holds the lock. */
+  share?: { name: NamespaceName; lock: string }[];
   uidMap: IdRange[];
   gidMap: IdRange[];
   /** Paths of newuidmap and newgidmap; absent: the maps are written directly. */

@@ -40,6 +40,19 @@ static bool refuses_bytes(const char *text, size_t length, const char *words)
 
 #define refuses(text, words) refuses_bytes("tsbox-plan\0" "1\0" text, sizeof("tsbox-plan\0" "1\0" text) - 1, words)
 
+static void reads_shared_namespaces(void)
+{
+    struct plan plan;
+    expect(parse(&plan, "namespace\0mount\0share\0ipc\0/x/lock\0share\0net\0/x/lock\0uid-map\0" "0\0" "1000\0" "1\0gid-map\0" "0\0" "1000\0" "1\0"
+                        "root\0/r\0shared-memory\0/dev/shm\0exec\0" "1\0true\0"));
+    expect(plan.shares && plan.shared[NS_IPC] && strcmp(plan.shared[NS_NET], "/x/lock") == 0 && !plan.shared[NS_PID]);
+    plan_free(&plan);
+    expect(refuses("share\0mount\0/l\0exec\0" "1\0true\0", "does not know the name"));
+    expect(refuses("namespace\0net\0share\0net\0/l\0exec\0" "1\0true\0", "names a new namespace"));
+    expect(refuses("share\0net\0/l\0join\0" "5\0" "6\0exec\0" "1\0true\0", "excludes"));
+    expect(refuses("namespace\0mount\0share\0net\0/l\0root\0/r\0shared-memory\0/dev/shm\0exec\0" "1\0true\0", "needs a shared ipc"));
+}
+
 static void reads_settings(void)
 {
     struct plan plan;
@@ -157,6 +170,7 @@ static void protects_the_host(void)
 int main(void)
 {
     run_test("plan_parse() reads every setting", reads_settings);
+    run_test("plan_parse() reads which namespaces are shared", reads_shared_namespaces);
     run_test("plan_parse() reads ops with paths, flags, numbers and lists", reads_ops);
     run_test("plan_parse() reads each op that may be the last", reads_last_ops);
     run_test("plan_parse() refuses another magic or version and a missing last NUL", refuses_framing);

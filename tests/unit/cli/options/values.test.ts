@@ -3,7 +3,7 @@ import * as assert from "uvu/assert";
 import { parseCapabilities } from "../../../../runner/cli/options/capability.ts";
 import { parseEnvFile, resolveEnvironment } from "../../../../runner/cli/options/environment.ts";
 import { parseLabels } from "../../../../runner/cli/options/labels.ts";
-import { parseNetwork } from "../../../../runner/cli/options/network.ts";
+import { parseNetwork } from "../../../../runner/cli/options/namespace.ts";
 import { parsePlatform } from "../../../../runner/cli/options/platform.ts";
 import { parseSecurityOptions } from "../../../../runner/cli/options/security.ts";
 import { parseSignal } from "../../../../runner/cli/options/signal.ts";
