@@ -1,8 +1,8 @@
 /*
- * The door of libtsbox.so for the start of `run`: loading koffi costs 8 ms, a quarter of what a start
- * may take beyond Node's own boot, and process.dlopen of this nothing. So the two calls that every
- * `run` makes come through Node-API, two that a build makes for each of 100,000 files, and the one that
- * `diff` is; all others, where time matters less, through koffi.
+ * The door of libtsbox.so for verbs that are to be quick: loading koffi costs 8 ms, a quarter of what a
+ * start may take beyond Node's own boot, and process.dlopen of this nothing. So what `run` and a build
+ * call comes through Node-API: the start, locks, descriptors for the helper, files of a context; and the
+ * one call that `diff` is. All others, where time matters less, come through koffi.
  *
  * Node-API is a stable ABI of C functions that the node program exports (nodejs.org/api/n-api.html);
  * the few used here are declared by hand, so that no Node headers are needed to build.
@@ -92,36 +92,69 @@ static napi_value replace(napi_env env, napi_callback_info info)
     return number(env, result);
 }
 
-/* openInRoot(root, path, flags): a descriptor, or -errno. */
-static napi_value open_in_root(napi_env env, napi_callback_info info)
+/* The arguments of a call, if it has as many as it should; texts are freed by release(). */
+struct arguments {
+    napi_value values[3];
+    char *texts[3];
+    bool good;
+};
+
+static struct arguments arguments_of(napi_env env, napi_callback_info info, size_t wanted)
 {
-    napi_value arguments[3];
-    size_t count = 3;
-    int32_t flags;
-    if (napi_get_cb_info(env, info, &count, arguments, NULL, NULL) != NAPI_OK || count != 3 ||
-        napi_get_value_int32(env, arguments[2], &flags) != NAPI_OK)
-        return number(env, -EINVAL);
-    char *root = text_of(env, arguments[0]);
-    char *path = text_of(env, arguments[1]);
-    int result = root && path ? tsbox_open_in_root(root, path, flags) : -EINVAL;
-    free(root);
-    free(path);
+    struct arguments arguments = {0};
+    size_t count = sizeof arguments.values / sizeof *arguments.values;
+    arguments.good = napi_get_cb_info(env, info, &count, arguments.values, NULL, NULL) == NAPI_OK && count == wanted;
+    return arguments;
+}
+
+static const char *text_at(napi_env env, struct arguments *arguments, size_t index)
+{
+    if (arguments->good && !(arguments->texts[index] = text_of(env, arguments->values[index])))
+        arguments->good = false;
+    return arguments->texts[index];
+}
+
+static int32_t number_at(napi_env env, struct arguments *arguments, size_t index)
+{
+    int32_t value = 0;
+    if (arguments->good && napi_get_value_int32(env, arguments->values[index], &value) != NAPI_OK)
+        arguments->good = false;
+    return value;
+}
+
+static void *bytes_at(napi_env env, struct arguments *arguments, size_t index, size_t *length)
+{
+    void *bytes = NULL;
+    *length = 0;
+    if (arguments->good && napi_get_buffer_info(env, arguments->values[index], &bytes, length) != NAPI_OK)
+        arguments->good = false;
+    return bytes;
+}
+
+static napi_value answer(napi_env env, struct arguments *arguments, int result)
+{
+    for (size_t i = 0; i < sizeof arguments->texts / sizeof *arguments->texts; i++)
+        free(arguments->texts[i]);
     return number(env, result);
 }
 
-/* Two that a build calls for each folder and file of its context: scanFolder and readSmall (path, buffer). */
+/* openInRoot(root, path, flags): a descriptor, or -errno. */
+static napi_value open_in_root(napi_env env, napi_callback_info info)
+{
+    struct arguments given = arguments_of(env, info, 3);
+    const char *root = text_at(env, &given, 0), *path = text_at(env, &given, 1);
+    int32_t flags = number_at(env, &given, 2);
+    return answer(env, &given, given.good ? tsbox_open_in_root(root, path, flags) : -EINVAL);
+}
+
+/* Calls of the form (path, buffer). */
 static napi_value fill(napi_env env, napi_callback_info info, int (*call)(const char *, uint8_t *, size_t))
 {
-    napi_value arguments[2];
-    size_t count = 2, capacity;
-    void *out;
-    if (napi_get_cb_info(env, info, &count, arguments, NULL, NULL) != NAPI_OK || count != 2 ||
-        napi_get_buffer_info(env, arguments[1], &out, &capacity) != NAPI_OK)
-        return number(env, -EINVAL);
-    char *path = text_of(env, arguments[0]);
-    int result = path ? call(path, out, capacity) : -EINVAL;
-    free(path);
-    return number(env, result);
+    struct arguments given = arguments_of(env, info, 2);
+    size_t capacity;
+    const char *path = text_at(env, &given, 0);
+    void *out = bytes_at(env, &given, 1, &capacity);
+    return answer(env, &given, given.good ? call(path, out, capacity) : -EINVAL);
 }
 
 static napi_value scan_folder(napi_env env, napi_callback_info info)
@@ -157,12 +190,89 @@ static napi_value changes(napi_env env, napi_callback_info info)
     return result < 0 ? number(env, result) : made;
 }
 
+static int list_xattrs(const char *path, uint8_t *out, size_t capacity)
+{
+    return tsbox_listxattr(path, out, capacity);
+}
+
+static napi_value listxattr(napi_env env, napi_callback_info info)
+{
+    return fill(env, info, list_xattrs);
+}
+
+/* getxattr(path, name, buffer) */
+static napi_value getxattr(napi_env env, napi_callback_info info)
+{
+    struct arguments given = arguments_of(env, info, 3);
+    size_t capacity;
+    const char *path = text_at(env, &given, 0), *name = text_at(env, &given, 1);
+    void *out = bytes_at(env, &given, 2, &capacity);
+    return answer(env, &given, given.good ? tsbox_getxattr(path, name, out, capacity) : -EINVAL);
+}
+
+/* tryLock(path, exclusive): a descriptor that holds the lock, or -errno. */
+static napi_value try_lock(napi_env env, napi_callback_info info)
+{
+    struct arguments given = arguments_of(env, info, 2);
+    const char *path = text_at(env, &given, 0);
+    int32_t exclusive = number_at(env, &given, 1);
+    return answer(env, &given, given.good ? tsbox_lock(path, exclusive, 0) : -EINVAL);
+}
+
+/* lockIsFree(path) */
+static napi_value lock_is_free(napi_env env, napi_callback_info info)
+{
+    struct arguments given = arguments_of(env, info, 1);
+    const char *path = text_at(env, &given, 0);
+    return answer(env, &given, given.good ? tsbox_lock_is_free(path) : -EINVAL);
+}
+
+/* memfd(buffer): a descriptor, or -errno. */
+static napi_value memfd(napi_env env, napi_callback_info info)
+{
+    struct arguments given = arguments_of(env, info, 1);
+    size_t length;
+    const void *data = bytes_at(env, &given, 0, &length);
+    return answer(env, &given, given.good ? tsbox_memfd(data, length) : -EINVAL);
+}
+
+/* pipe(buffer, bytes), socketpair(buffer): two descriptors into the buffer, four bytes each. */
+static napi_value make_pipe(napi_env env, napi_callback_info info)
+{
+    struct arguments given = arguments_of(env, info, 2);
+    size_t capacity;
+    void *out = bytes_at(env, &given, 0, &capacity);
+    int32_t size = number_at(env, &given, 1);
+    return answer(env, &given, given.good && capacity >= 2 * sizeof(int) ? tsbox_pipe(out, size) : -EINVAL);
+}
+
+static napi_value make_socketpair(napi_env env, napi_callback_info info)
+{
+    struct arguments given = arguments_of(env, info, 1);
+    size_t capacity;
+    void *out = bytes_at(env, &given, 0, &capacity);
+    return answer(env, &given, given.good && capacity >= 2 * sizeof(int) ? tsbox_socketpair(out) : -EINVAL);
+}
+
+/* sendFds(socket, data, descriptors): the last is a buffer too, four bytes each. */
+static napi_value send_fds(napi_env env, napi_callback_info info)
+{
+    struct arguments given = arguments_of(env, info, 3);
+    size_t length, size;
+    int32_t socket = number_at(env, &given, 0);
+    const void *data = bytes_at(env, &given, 1, &length), *fds = bytes_at(env, &given, 2, &size);
+    return answer(env, &given, given.good ? tsbox_send_fds(socket, data, length, fds, (int)(size / sizeof(int))) : -EINVAL);
+}
+
 EXPORT napi_value napi_register_module_v1(napi_env env, napi_value exports)
 {
     static const struct {
         const char *name;
         napi_callback call;
-    } functions[] = {{"replace", replace}, {"openInRoot", open_in_root}, {"scanFolder", scan_folder}, {"readSmall", read_small}, {"changes", changes}};
+    } functions[] = {{"replace", replace}, {"openInRoot", open_in_root}, {"scanFolder", scan_folder}, {"readSmall", read_small},
+                   {"tryLock", try_lock}, {"lockIsFree", lock_is_free}, {"memfd", memfd}, {"pipe", make_pipe},
+                   {"socketpair", make_socketpair}, {"sendFds", send_fds}, {"getxattr", getxattr}, {"listxattr", listxattr},
+                   {"changes", changes}};
     for (size_t i = 0; i < sizeof functions / sizeof *functions; i++) {
         napi_value made;
         if (napi_create_function(env, functions[i].name, SIZE_MAX, functions[i].call, NULL, &made) == NAPI_OK)

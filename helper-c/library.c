@@ -1,6 +1,6 @@
 /*
- * libtsbox.so: the few system calls that Node lacks and the runner needs in its own process. Loaded
- * through koffi (runner/sys/native.ts), so every function takes plain C types and returns -errno on
+ * libtsbox.so: the few system calls that Node lacks and the runner needs in its own process. Called
+ * through koffi (runner/sys/native.ts) or addon.c, so every function takes plain C types and returns -errno on
  * failure. Nothing here makes namespaces or mounts: that is the helper's.
  */
 #ifndef _GNU_SOURCE
@@ -197,11 +197,6 @@ EXPORT int tsbox_lock(const char *path, int exclusive, int wait)
     return fd;
 }
 
-EXPORT int tsbox_unlock(int fd)
-{
-    return close(fd) < 0 ? -errno : 0;
-}
-
 /* 1: nobody holds it, or there is no such file; 0: somebody does. */
 EXPORT int tsbox_lock_is_free(const char *path)
 {
@@ -296,21 +291,20 @@ EXPORT int tsbox_memfd(const void *data, size_t length)
     return fd;
 }
 
-/* out[0] is the end to read. */
-EXPORT int tsbox_pipe(int *out)
+/* out[0] is the end to read; where it can be had, the pipe holds `size` bytes (0: what the kernel gives). */
+EXPORT int tsbox_pipe(int *out, int size)
 {
-    return pipe2(out, O_CLOEXEC) < 0 ? -errno : 0;
+    if (pipe2(out, O_CLOEXEC) < 0)
+        return -errno;
+    if (size > 0)
+        fcntl(out[1], F_SETPIPE_SZ, size);
+    return 0;
 }
 
 /* Messages keep their boundaries. */
 EXPORT int tsbox_socketpair(int *out)
 {
     return socketpair(AF_UNIX, SOCK_SEQPACKET | SOCK_CLOEXEC, 0, out) < 0 ? -errno : 0;
-}
-
-EXPORT int tsbox_close(int fd)
-{
-    return close(fd) < 0 ? -errno : 0;
 }
 
 /* One message with descriptors (at most 16). */

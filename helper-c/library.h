@@ -1,4 +1,4 @@
-/* What addon.c takes from library.c; koffi knows these and the others by the prototypes in runner/sys/native.ts. */
+/* What addon.c takes from library.c; koffi knows some of these and the others by the prototypes in runner/sys/native.ts. */
 #ifndef TSBOX_LIBRARY_H
 #define TSBOX_LIBRARY_H
 
@@ -9,5 +9,13 @@ int tsbox_replace(const char *path, const char **argv);
 int tsbox_open_in_root(const char *root, const char *path, int flags);
 int tsbox_scan_folder(const char *path, uint8_t *out, size_t capacity);
 int tsbox_read_small(const char *path, uint8_t *out, size_t capacity);
+int tsbox_lock(const char *path, int exclusive, int wait);
+int tsbox_lock_is_free(const char *path);
+int tsbox_memfd(const void *data, size_t length);
+int tsbox_pipe(int *out, int size);
+int tsbox_socketpair(int *out);
+int tsbox_send_fds(int socket, const void *data, size_t length, const int *fds, int count);
+int tsbox_getxattr(const char *path, const char *name, void *value, size_t capacity);
+int tsbox_listxattr(const char *path, void *names, size_t capacity);
 
 #endif

@@ -8,7 +8,9 @@ import { collectGarbage } from "../engine/gc.ts";
 import { layerDescriptors } from "../engine/image-layers.ts";
 import { removeTrees } from "../engine/remove-trees.ts";
 import { resolveImage } from "../engine/resolve-image.ts";
-import { checkNotBuiltin, getImage } from "../engine/stored-image.ts";
+import { checkNotBuiltin } from "../engine/stored-image.ts";
+import { KeptHelper } from "../helper/kept.ts";
+import { prepareEngine } from "../layers/engine.ts";
 import { chainIDs } from "../oci/chain.ts";
 import { DOCKER_LAYER, DOCKER_LAYER_GZIP, OCI_LAYER, OCI_LAYER_GZIP } from "../oci/media-types.ts";
 import { formatPlatform, hostPlatform, parsePlatform } from "../oci/platform.ts";
@@ -62,12 +64,14 @@ export async function build(
   }
   const release = await leaseStore(storeLayout(engine.root));
   const trash = new BuildTrash(engine);
+  const helper = new KeptHelper(engine.identity());
   try {
-    return await new Build(engine, options, tell, trash).run(stdin);
+    return await new Build(engine, options, tell, trash, helper).run(stdin);
   } finally {
     await trash.empty();
     release();
     await collectGarbage(engine);
+    await helper.close();
   }
 }
 
@@ -109,8 +113,11 @@ class Build {
   #imports: StepImports | undefined;
   #steps = 0;
 
-  constructor(engine: Engine, options: BuildOptions, tell: OnBuildEvent, trash: BuildTrash) {
+  readonly #helper: KeptHelper;
+
+  constructor(engine: Engine, options: BuildOptions, tell: OnBuildEvent, trash: BuildTrash, helper: KeptHelper) {
     this.#engine = engine;
+    this.#helper = helper;
     this.#tell = tell;
     this.#trash = trash;
     // when one stage fails the others are of no use
@@ -143,6 +150,10 @@ class Build {
       options,
       cache,
       trash: this.#trash,
+      warmUp: () => {
+        prepareEngine();
+        return this.#helper.warm();
+      },
       explainer,
       tell: this.#tell,
       later: (work) => {
@@ -297,9 +308,8 @@ class Build {
       connection: this.#options.connection,
       ...(platform && { platform }),
     });
-    const image = getImage(engine, resolved.imageID);
-    const { config } = image;
-    const descriptors = layerDescriptors(image.manifest, config);
+    const { config, manifest, imageID } = resolved;
+    const descriptors = layerDescriptors(manifest, config);
     const chain = chainIDs(config.rootfs.diff_ids).at(-1);
     return {
       lowers: resolved.lowers,
@@ -317,7 +327,7 @@ class Build {
         diffID: config.rootfs.diff_ids[number] as Digest,
       })),
       history: config.history ?? config.rootfs.diff_ids.map(() => ({})),
-      key: stepKey({ from: image.id }),
+      key: stepKey({ from: imageID }),
       steps: [],
       created: config.created ?? new Date(0).toISOString(),
     };

@@ -41,6 +41,7 @@ export async function collect(tree: SourceTree, found: Found, exclude: string[])
   };
   const entries: SourceEntry[] = [];
   const walk = tree.walk(found, leaveOut);
+  if (Array.isArray(walk)) return walk;
   if (Symbol.iterator in walk) return [...walk];
   for await (const entry of walk) entries.push(entry);
   return entries;

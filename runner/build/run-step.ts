@@ -21,8 +21,9 @@ import { GUARDED, type UserMount } from "../plan/mounts.ts";
 import { DEFAULT_PATH, processEnv } from "../plan/process.ts";
 import type { Op } from "../plan/types.ts";
 import { blobStream } from "../store/blob-store.ts";
+import { openInbox } from "../store/inbox.ts";
 import { hasLayer, initLayerPath } from "../store/layer-store.ts";
-import { storeLayout } from "../store/layout.ts";
+import { makeStore, storeLayout } from "../store/layout.ts";
 import { stagingFolder } from "../store/staging.ts";
 import { closeFd, makePipe } from "../sys/native.ts";
 import { keptInit } from "./kept-init.ts";
@@ -115,7 +116,7 @@ async function execute(plan: Parameters<typeof startHelper>[0], request: RunRequ
     if (last.length > LAST_LINES) last.shift();
     request.onLine(line);
   });
-  const abort = () => run.child.kill("SIGTERM");
+  const abort = () => run.kill();
   request.signal.addEventListener("abort", abort, { once: true });
   try {
     const [result] = await Promise.all([run.done, told]);
@@ -260,24 +261,36 @@ async function keepLayer(
 ): Promise<MadeLayer | undefined> {
   const layout = storeLayout(engine.root);
   const { upper, init, request } = done;
-  const packed = await packLayer(engine, {
-    upper,
-    lowers: parent.lowers,
-    init,
-    identity,
-    ...(request.sourceDateEpoch !== undefined && { sourceDateEpoch: request.sourceDateEpoch }),
-    signal: request.signal,
-  });
-  if (!packed.changed) return undefined;
-  const chainID = chainOn(parent.chainID, packed.diffID);
-  const parents = parent.chainID === undefined ? [] : [parent.chainID];
-  const adopted = await adoptLayer(engine, { upper, lowers: parent.lowers, packed, parents, identity });
-  if (!adopted && !hasLayer(layout, identity.key, chainID)) {
-    const expected = { diffID: packed.diffID, chainID, verified: true, signal: request.signal };
-    await unpackOne(engine, identity, blobStream(layout, packed.digest), parent.lowers, expected);
+  makeStore(layout);
+  // the disk takes its time with the blob: the next step needs the tree only
+  const inbox = openInbox(layout);
+  let leftOpen = false;
+  try {
+    const packed = await packLayer(engine, {
+      upper,
+      lowers: parent.lowers,
+      init,
+      identity,
+      inbox,
+      ...(request.sourceDateEpoch !== undefined && { sourceDateEpoch: request.sourceDateEpoch }),
+      signal: request.signal,
+    });
+    if (!packed.changed) return undefined;
+    const chainID = chainOn(parent.chainID, packed.diffID);
+    const parents = parent.chainID === undefined ? [] : [parent.chainID];
+    const adopted = await adoptLayer(engine, { upper, lowers: parent.lowers, packed, parents, identity });
+    if (!adopted && !hasLayer(layout, identity.key, chainID)) {
+      const expected = { diffID: packed.diffID, chainID, verified: true, signal: request.signal };
+      await unpackOne(engine, identity, blobStream(inbox.layout, packed.digest), parent.lowers, expected);
+    }
+    const { diffID, digest, size, mediaType, tarSize } = packed;
+    leftOpen = true;
+    const blob = inbox.adopt([digest]).then(() => ({ digest, size }));
+    blob.then(inbox.release, inbox.release);
+    return { diffID, mediaType, tarSize, chainID, blob };
+  } finally {
+    if (!leftOpen) inbox.release();
   }
-  const { diffID, digest, size, mediaType, tarSize } = packed;
-  return { diffID, mediaType, tarSize, chainID, blob: { digest, size } };
 }
 
 /** `--add-host NAME:ADDRESS`. */

@@ -60,6 +60,8 @@ export interface BuildWorld {
   trash: Trash;
   explainer: Explainer;
   tell: OnBuildEvent;
+  /** Something will have to be made: starts what that takes. Resolves when the helper for all of it is ready. */
+  warmUp(): Promise<void>;
   /** Work that no step waits for, but the build. */
   later(work: Promise<unknown>): void;
   /** A step is done, or was found. */
@@ -270,12 +272,14 @@ export class StageBuilder {
       }
     }
     if (this.#useCache) found ??= await this.#world.fetchStep(key, this.#state);
+    if (!found) void this.#world.warmUp();
     await this.#why(key, parts, found, files);
     if (found) {
       this.#world.note(key, found);
       this.#push(key, { ...found, layer: found.layer && { ...found.layer, blob: found.layer } }, createdBy, true);
       return true;
     }
+    await this.#world.warmUp();
     const layer = await make();
     const created = this.#now();
     this.#push(key, { created, layer }, createdBy, true);
@@ -623,7 +627,7 @@ export class StageBuilder {
           continue;
         }
       }
-      result.push(new TreeSource(tree, place, named, exclude, this.#world.cache));
+      result.push(new TreeSource(tree, place, named, exclude, this.#world.cache, () => void this.#world.warmUp()));
     }
     return result;
   }

@@ -16,14 +16,25 @@ export class TreeSource {
   readonly named: string;
   readonly #exclude: string[];
   readonly #cache: StepCache;
+  readonly #onChange: () => void;
   #entries: Promise<SourceEntry[]> | undefined;
+  #lines: Promise<string[]> | undefined;
 
-  constructor(tree: SourceTree, found: Found, named: string, exclude: string[], cache: StepCache) {
+  /** `onChange` is told when something is not as it was: a step will be made. */
+  constructor(
+    tree: SourceTree,
+    found: Found,
+    named: string,
+    exclude: string[],
+    cache: StepCache,
+    onChange: () => void = () => {},
+  ) {
     this.tree = tree;
     this.found = found;
     this.named = named;
     this.#exclude = exclude;
     this.#cache = cache;
+    this.#onChange = onChange;
   }
 
   entries(): Promise<SourceEntry[]> {
@@ -32,11 +43,11 @@ export class TreeSource {
   }
 
   /** A line for each file that counts: what it is, its mode, owner and content; never its times. */
-  async lines(): Promise<string[]> {
-    const lines = (await this.entries()).map((entry) =>
-      entryLine(entry.path === "" ? this.named : `${this.named}/${entry.path}`, entry),
+  lines(): Promise<string[]> {
+    this.#lines ??= this.entries().then((entries) =>
+      entries.map((entry) => entryLine(entry.path === "" ? this.named : `${this.named}/${entry.path}`, entry)),
     );
-    return lines;
+    return this.#lines;
   }
 
   /** The digest of the lines. */
@@ -53,6 +64,7 @@ export class TreeSource {
     });
     const known = this.#cache.read<{ fingerprint: string; digest: string }>("scans", name);
     if (known?.fingerprint === fingerprint) return known.digest;
+    if (known) this.#onChange();
     const digest = digestOf(await this.lines());
     const entries = await this.entries();
     // a file of this very moment could change once more and look the same

@@ -1,7 +1,7 @@
 import { existsSync } from "node:fs";
 import { TsboxError, visible } from "../base/error.ts";
 import { formatPlatform, hostPlatform, platformMatches } from "../oci/platform.ts";
-import type { Digest, ImageConfig, Platform } from "../oci/types.ts";
+import type { Digest, ImageConfig, Manifest, Platform } from "../oci/types.ts";
 import { type Identity, idMapText } from "../plan/idmap.ts";
 import type { ConnectionOptions } from "../registry/options.ts";
 
@@ -22,6 +22,7 @@ export interface ResolveOptions {
 export interface ResolvedImage {
   imageID: Digest;
   config: ImageConfig;
+  manifest: Manifest;
   /** Topmost first. */
   lowers: string[];
 }
@@ -62,7 +63,8 @@ export async function resolveImage(engine: Engine, name: string, options: Resolv
       `image "${visible(name)}" is for ${formatPlatform(image.config)}, this machine is ${formatPlatform(here)}`,
     );
   }
-  return { imageID: image.id, config: image.config, lowers: await lowersOf(engine, image, options.identity) };
+  const { id: imageID, config, manifest } = image;
+  return { imageID, config, manifest, lowers: await lowersOf(engine, image, options.identity) };
 }
 
 /** What the project's lock file says the name means. Without lock file all of it is one look for a file. */

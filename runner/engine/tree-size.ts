@@ -75,6 +75,6 @@ async function measureInside(paths: string[], identity: Identity): Promise<numbe
     EVENTS_FD,
   );
   const run = startHelper(plan, ["ignore", "pipe", "pipe"]);
-  const [told] = await Promise.all([text(run.child.stdout as Readable), run.done]);
+  const [told] = await Promise.all([text(run.stdout as Readable), run.done]);
   return told.split("\n").filter(Boolean).map(Number);
 }

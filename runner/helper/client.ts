@@ -7,34 +7,19 @@ import type { Readable, Writable } from "node:stream";
 import { TsboxError } from "../base/error.ts";
 import type { HelperEvent, Plan } from "../plan/types.ts";
 import { helperPath } from "./locate.ts";
+import { type HelperResult, type HelperRun, type Stdio, starterFor } from "./starters.ts";
 import { decodeEvent, encodePlan } from "./wire.ts";
-
-/** A helper at work on a plan. */
-export interface HelperRun {
-  child: ChildProcess;
-  /** Resolves when the helper has ended: its exit status and every event it told. */
-  done: Promise<HelperResult>;
-}
-
-export interface HelperResult {
-  /** The helper's exit status, 128+n when a signal ended it. */
-  code: number;
-  events: HelperEvent[];
-  /** What the helper itself wrote to standard error, when that was a pipe. */
-  stderr: string;
-}
-
-/** A file descriptor of this process, or what child_process calls it. */
-export type Stdio = "ignore" | "inherit" | "pipe" | number;
 
 export const EVENTS_FD = 4;
 
-/** Starts the helper on a plan that has `eventsFd: EVENTS_FD`; its events are collected. */
+/** Starts the helper on a plan that has `eventsFd: EVENTS_FD`, or gives the plan to one that is kept; its events are collected. */
 export function startHelper(
   plan: Plan,
   stdio: [Stdio, Stdio, Stdio],
   onEvent?: (event: HelperEvent) => void,
 ): HelperRun {
+  const kept = starterFor(plan, stdio);
+  if (kept) return kept.start(plan, stdio, onEvent);
   const planFd = anonymousFile(encodePlan(plan));
   let child: ChildProcess;
   try {
@@ -62,7 +47,10 @@ export function startHelper(
     child.on("error", reject);
     child.on("close", (code, signal) => resolve({ code: code ?? (signal ? 128 : 125), events, stderr }));
   });
-  return { child, done };
+  const { stdin, stdout } = child;
+  // TERM makes the helper end the program and wait for it, unless it passes signals on: the program may not heed them
+  const kill = () => void child.kill(plan.signalProxy ? "SIGKILL" : "SIGTERM");
+  return { stdin: stdin ?? undefined, stdout: stdout ?? undefined, done, kill };
 }
 
 /** Starts a plan that goes to the background, and waits until its program runs; `failed` tells why it does not. */
@@ -136,7 +124,7 @@ export interface Applying {
 /** Starts `apply` with a sink that takes the records. */
 export function applyLayer(plan: Plan): Applying & { sink: Writable } {
   const run = startHelper(plan, ["pipe", "pipe", "pipe"]);
-  const sink = run.child.stdin as Writable;
+  const sink = run.stdin as Writable;
   sink.on("error", () => {}); // the helper's own reason for leaving is in `done`
   return { sink, ...applying(run) };
 }
@@ -149,7 +137,7 @@ export function applyLayerFrom(input: number, plan: Plan): Applying {
 function applying(run: HelperRun): Applying {
   // apply itself speaks on descriptor 1
   const told: HelperEvent[] = [];
-  const lines = createInterface({ input: run.child.stdout as Readable });
+  const lines = createInterface({ input: run.stdout as Readable });
   lines.on("line", (line) => told.push(...[decodeEvent(line) ?? []].flat()));
   const done = run.done.then((result): Applied => {
     result.events.push(...told);
@@ -171,14 +159,14 @@ function applying(run: HelperRun): Applying {
     };
   });
   done.catch(() => {}); // told to whoever awaits it, be it later
-  return { done, kill: () => run.child.kill("SIGKILL") };
+  return { done, kill: run.kill };
 }
 
 /** Runs `look` and returns what was found, in the order of the paths. */
 export async function lookAt(plan: Plan): Promise<Extract<HelperEvent, { event: "found" }>[]> {
   const run = startHelper(plan, ["ignore", "pipe", "pipe"]);
   const lines: string[] = [];
-  createInterface({ input: run.child.stdout as Readable }).on("line", (line) => lines.push(line));
+  createInterface({ input: run.stdout as Readable }).on("line", (line) => lines.push(line));
   const result = await run.done;
   if (result.code !== 0) throw failure("look at the files", result);
   return lines.flatMap((line) => {
@@ -190,14 +178,14 @@ export async function lookAt(plan: Plan): Promise<Extract<HelperEvent, { event: 
 /** Starts `pack`: `records` is its stream, `done` resolves when the tree was read to its end. */
 export function packTree(plan: Plan): { records: Readable; done: Promise<void>; kill(): void } {
   const run = startHelper(plan, ["ignore", "pipe", "pipe"]);
-  const records = run.child.stdout as Readable;
+  const records = run.stdout as Readable;
   // once the helper has ended, Node throws away what nobody listens for yet
   records.on("readable", () => {});
   const done = run.done.then((result) => {
     if (result.code !== 0) throw failure("read the files", result);
   });
   done.catch(() => {}); // told to whoever awaits it, be it later
-  return { records, done, kill: () => run.child.kill("SIGKILL") };
+  return { records, done, kill: run.kill };
 }
 
 /** Compiles seccomp rule words to BPF instructions. */

@@ -9,6 +9,7 @@ import type { Identity } from "../plan/idmap.ts";
 import type { HelperEvent, Plan } from "../plan/types.ts";
 import { makePipe, makeSocketPair, memoryFile, sendFds } from "../sys/native.ts";
 import { helperPath } from "./locate.ts";
+import type { HelperRun, Stdio } from "./starters.ts";
 import { decodeEvent, encodePlan } from "./wire.ts";
 
 /** What a program said and how the helper fared. */
@@ -27,10 +28,12 @@ export interface ServedRun {
 
 const EVENTS_AT = 3;
 const CONTROL_AT = 4;
+/** A pipe for a layer's records: what does not fit is waited for. */
+const INPUT_PIPE = 1 << 20;
 
 /**
- * A helper that keeps a mapped user namespace (`tsbox-helper serve`) and starts plans in namespaces nested in it: a script's sandboxes then cost
- * neither a fork of Node nor the two setuid programs each. It ends, with all that it started, when this process does.
+ * A helper that keeps a mapped user namespace (`tsbox-helper serve`) and starts plans in namespaces nested in it: a script's sandboxes, or a build's
+ * steps, then cost neither a fork of Node nor the two setuid programs each. It ends, with all that it started, when this process does.
  */
 export class HelperServer {
   readonly #child: ChildProcess;
@@ -73,9 +76,80 @@ export class HelperServer {
     });
   }
 
+  /** Rejects where the helper could not be started. */
+  get ready(): Promise<void> {
+    return this.#ready;
+  }
+
   /** Starts a plan made for the same identity; `stdin` is what its program reads. */
   async run(plan: Plan, stdin: string | Uint8Array | undefined): Promise<ServedRun> {
     await this.#ready;
+    const [stdout, stderr] = [makePipe(), makePipe()];
+    const input = stdin === undefined ? undefined : makePipe();
+    const theirs = [stdout[1], stderr[1], ...(input ? [input[0]] : [])];
+    let request: Request;
+    try {
+      request = this.#send(plan, { "1": stdout[1], "2": stderr[1], ...(input && { "0": input[0] }) });
+    } finally {
+      for (const fd of theirs) closeSync(fd);
+    }
+    if (input) {
+      // a program that does not read its input is its own business: EPIPE is no error here
+      writeFile(input[1], stdin as string | Uint8Array, () => closeSync(input[1]));
+    }
+    const [out, err, lines] = [reader(stdout[0]), reader(stderr[0]), reader(request.events)];
+    const { started, all } = readEvents(lines);
+    return {
+      stdout: text(out),
+      stderr: text(err),
+      started,
+      events: all.finally(request.kill),
+      kill: request.kill,
+      unref() {
+        for (const socket of [out, err, lines]) socket.unref();
+      },
+    };
+  }
+
+  /** Starts a plan once `ready` has come: as startHelper() does, but the one that is here has no exit status other than its last event. */
+  start(plan: Plan, stdio: [Stdio, Stdio, Stdio], onEvent?: (event: HelperEvent) => void): HelperRun {
+    const ours: (number | undefined)[] = [];
+    const theirs: number[] = [];
+    const given: Record<string, number> = {};
+    for (const [index, one] of stdio.entries()) {
+      if (one === "ignore") continue;
+      if (one !== "pipe") {
+        given[index] = one === "inherit" ? index : one;
+        continue;
+      }
+      const [from, to] = makePipe(index === 0 ? INPUT_PIPE : 0);
+      ours[index] = index === 0 ? to : from;
+      given[index] = index === 0 ? from : to;
+      theirs.push(given[index]);
+    }
+    let request: Request;
+    try {
+      request = this.#send(plan, given);
+    } finally {
+      for (const fd of theirs) closeSync(fd);
+    }
+    const [input, out, err] = ours;
+    const stdin = input === undefined ? undefined : new Socket({ fd: input, readable: false, writable: true });
+    const stdout = out === undefined ? undefined : reader(out);
+    const { all } = readEvents(reader(request.events), onEvent);
+    const stderr = err === undefined ? "" : text(reader(err));
+    const read = stdout && new Promise<void>((resolve) => stdout.on("close", () => resolve()));
+    const done = Promise.all([all, stderr, read]).then(([events, stderr]) => {
+      request.kill();
+      // whoever has ended reads no more
+      stdin?.destroy();
+      return { code: exitCode(events), events, stderr };
+    });
+    return { stdin, stdout, done, kill: request.kill };
+  }
+
+  /** Sends a plan with descriptors for its standard ones; they are copied. */
+  #send(plan: Plan, given: Record<string, number>): Request {
     const nested = (map: Plan["uidMap"]) => map.map((range) => ({ ...range, outside: range.inside }));
     const { mapTools: _, ...rest } = plan;
     const planFd = memoryFile(
@@ -87,36 +161,19 @@ export class HelperServer {
         controlFd: CONTROL_AT,
       }),
     );
-    const [stdout, stderr, events, control] = [makePipe(), makePipe(), makePipe(), makePipe()];
-    const input = stdin === undefined ? undefined : makePipe();
-    const theirs = [planFd, stdout[1], stderr[1], events[1], control[0], ...(input ? [input[0]] : [])];
+    const [events, control] = [makePipe(), makePipe()];
+    const theirs = [planFd, events[1], control[0]];
     try {
-      sendFds(this.#socket, Buffer.from(input ? "p12ec0" : "p12ec"), theirs);
+      sendFds(this.#socket, Buffer.from(`pec${Object.keys(given).join("")}`), [...theirs, ...Object.values(given)]);
     } finally {
       for (const fd of theirs) closeSync(fd);
     }
-    if (input) {
-      // a program that does not read its input is its own business: EPIPE is no error here
-      writeFile(input[1], stdin as string | Uint8Array, () => closeSync(input[1]));
-    }
     let open = true;
-    const release = () => {
+    const kill = () => {
       if (open) closeSync(control[1]);
       open = false;
     };
-    const sockets = [stdout[0], stderr[0], events[0]].map((fd) => new Socket({ fd, readable: true, writable: false }));
-    const [out, err, lines] = sockets as [Socket, Socket, Socket];
-    const { started, all } = readEvents(lines);
-    return {
-      stdout: text(out),
-      stderr: text(err),
-      started,
-      events: all.finally(release),
-      kill: release,
-      unref() {
-        for (const socket of sockets) socket.unref();
-      },
-    };
+    return { events: events[0], kill };
   }
 
   /** Kills what still runs and waits until its files are removed. */
@@ -128,8 +185,31 @@ export class HelperServer {
   }
 }
 
+interface Request {
+  /** Where its events come. */
+  events: number;
+  /** Ends it; also to be called once it has ended. */
+  kill: () => void;
+}
+
+function reader(fd: number): Socket {
+  return new Socket({ fd, readable: true, writable: false });
+}
+
+/** What the helper would have exited with. */
+function exitCode(events: HelperEvent[]): number {
+  for (const event of events) {
+    if (event.event === "failed") return event.exitCode;
+    if (event.event === "exited") return event.code;
+  }
+  return 128 + 9; // it was killed
+}
+
 /** Events as they come: the first word of the program's start, and all of them at the end. */
-function readEvents(socket: Socket): Pick<ServedRun, "started"> & { all: Promise<HelperEvent[]> } {
+function readEvents(
+  socket: Socket,
+  onEvent?: (event: HelperEvent) => void,
+): Pick<ServedRun, "started"> & { all: Promise<HelperEvent[]> } {
   const events: HelperEvent[] = [];
   let partial = "";
   let tell: (event: Extract<HelperEvent, { event: "exec" }> | undefined) => void = () => {};
@@ -146,6 +226,7 @@ function readEvents(socket: Socket): Pick<ServedRun, "started"> & { all: Promise
           const event = decodeEvent(line);
           if (!event) continue;
           events.push(event);
+          onEvent?.(event);
           if (event.event === "exec") tell(event);
         }
       })

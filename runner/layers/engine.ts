@@ -1,4 +1,5 @@
 import { existsSync, readFileSync } from "node:fs";
+import { readFile } from "node:fs/promises";
 import { dirname, join } from "node:path";
 import { fileURLToPath } from "node:url";
 import { WASI } from "@bjorn3/browser_wasi_shim";
@@ -62,9 +63,25 @@ export function builtFile(name: string): string {
 
 let compiled: WebAssembly.Module | undefined;
 
+function enginePath(): string {
+  return process.env.TSBOX_WASM || builtFile(FILE);
+}
+
+/** Compiles the engine on other threads, for those who know that it will be needed. What is wrong with it is told when it is. */
+export function prepareEngine(): void {
+  if (compiled) return;
+  const made = async () => WebAssembly.compile(await readFile(enginePath()));
+  made().then(
+    (module) => {
+      compiled ??= module;
+    },
+    () => {},
+  );
+}
+
 function compile(): WebAssembly.Module {
   if (compiled) return compiled;
-  const path = process.env.TSBOX_WASM || builtFile(FILE);
+  const path = enginePath();
   try {
     compiled = new WebAssembly.Module(readFileSync(path));
   } catch (cause) {

@@ -1,5 +1,7 @@
 /** As much of WebAssembly's types as engine.ts needs: the full ones come with TypeScript's "dom", which has no place here. */
 declare namespace WebAssembly {
+  /** On threads of its own. */
+  function compile(bytes: Uint8Array): Promise<Module>;
   class Module {
     constructor(bytes: Uint8Array);
   }

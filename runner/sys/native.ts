@@ -1,4 +1,4 @@
-import { existsSync } from "node:fs";
+import { closeSync, existsSync } from "node:fs";
 import { createRequire } from "node:module";
 import { dirname, join } from "node:path";
 import { fileURLToPath } from "node:url";
@@ -6,23 +6,14 @@ import { getSystemErrorName } from "node:util";
 import type { KoffiFunc } from "koffi";
 
 /**
- * The system calls that Node lacks, from helper-c/library.c. koffi and the library are loaded at the first call: that costs about 7 ms, which verbs that
- * need none of this do not pay.
+ * Those of the system calls that Node lacks, from helper-c/library.c, which wait, or are seldom made: koffi and the library are loaded at the first call,
+ * which costs about 7 ms. All others come by helper-c/addon.c.
  */
 const PROTOTYPES = {
   tsbox_lock: "int tsbox_lock(const char *path, int exclusive, int wait)",
-  tsbox_unlock: "int tsbox_unlock(int fd)",
-  tsbox_lock_is_free: "int tsbox_lock_is_free(const char *path)",
   tsbox_pidfd_signal: "int tsbox_pidfd_signal(int pid, uint64_t started, int number)",
   tsbox_pidfd_wait: "int tsbox_pidfd_wait(int pid, uint64_t started, int milliseconds)",
-  tsbox_memfd: "int tsbox_memfd(const uint8_t *data, size_t length)",
-  tsbox_pipe: "int tsbox_pipe(_Out_ int *out)",
-  tsbox_socketpair: "int tsbox_socketpair(_Out_ int *out)",
-  tsbox_close: "int tsbox_close(int fd)",
-  tsbox_send_fds: "int tsbox_send_fds(int socket, const uint8_t *data, size_t length, const int *fds, int count)",
-  tsbox_getxattr: "int tsbox_getxattr(const char *path, const char *name, _Out_ uint8_t *value, size_t capacity)",
   tsbox_setxattr: "int tsbox_setxattr(const char *path, const char *name, const uint8_t *value, size_t length)",
-  tsbox_listxattr: "int tsbox_listxattr(const char *path, _Out_ uint8_t *names, size_t capacity)",
 } as const;
 
 type FunctionName = keyof typeof PROTOTYPES;
@@ -68,6 +59,14 @@ interface Addon {
   scanFolder(path: string, out: Buffer): number;
   readSmall(path: string, out: Buffer): number;
   changes(upper: string, init: string, lowers: string[]): Buffer | number;
+  tryLock(path: string, exclusive: number): number;
+  lockIsFree(path: string): number;
+  memfd(data: Uint8Array): number;
+  pipe(out: Buffer, size: number): number;
+  socketpair(out: Buffer): number;
+  sendFds(socket: number, data: Uint8Array, fds: Uint8Array): number;
+  getxattr(path: string, name: string, out: Uint8Array): number;
+  listxattr(path: string, out: Uint8Array): number;
 }
 
 let addon: Addon | undefined;
@@ -120,13 +119,15 @@ export function changesBelow(upper: string, init: string, lowers: string[]): Buf
  * this process.
  */
 export function tryLock(path: string, mode: "shared" | "exclusive" = "exclusive"): number | undefined {
-  const result = native("tsbox_lock")(path, mode === "exclusive" ? 1 : 0, 0) as number;
+  const result = quick().tryLock(path, mode === "exclusive" ? 1 : 0);
   if (result < 0 && ["EAGAIN", "EWOULDBLOCK"].includes(getSystemErrorName(result))) return undefined;
   return checked(result, "flock", path);
 }
 
 /** Like tryLock, but waits for other processes; this process goes on meanwhile. */
 export async function lock(path: string, mode: "shared" | "exclusive" = "exclusive"): Promise<number> {
+  const free = tryLock(path, mode);
+  if (free !== undefined) return free;
   const result = await new Promise<number>((resolve, reject) => {
     native("tsbox_lock").async(path, mode === "exclusive" ? 1 : 0, 1, (error: Error | null, value: unknown) =>
       error ? reject(error) : resolve(value as number),
@@ -136,12 +137,12 @@ export async function lock(path: string, mode: "shared" | "exclusive" = "exclusi
 }
 
 export function unlock(fd: number): void {
-  checked(native("tsbox_unlock")(fd) as number, "close");
+  closeSync(fd);
 }
 
 /** Whether no process holds a flock on the file (or there is no such file). */
 export function lockIsFree(path: string): boolean {
-  return checked(native("tsbox_lock_is_free")(path) as number, "flock", path) === 1;
+  return checked(quick().lockIsFree(path), "flock", path) === 1;
 }
 
 /** Sends a signal to the process with this pid and start time; false when it is gone. */
@@ -167,39 +168,40 @@ export async function waitForExit(pid: number, startTime: string, milliseconds: 
 
 /** A nameless, sealed file with this content. */
 export function memoryFile(data: Uint8Array): number {
-  return checked(native("tsbox_memfd")(data, data.length) as number, "memfd_create");
+  return checked(quick().memfd(data), "memfd_create");
 }
 
-/** A pipe: `[read, write]`. */
-export function makePipe(): [number, number] {
-  const out: [number, number] = [-1, -1];
-  checked(native("tsbox_pipe")(out) as number, "pipe2");
-  return out;
+/** A pipe: `[read, write]`; one of `size` bytes, where it can be had. */
+export function makePipe(size = 0): [number, number] {
+  const out = Buffer.alloc(8);
+  checked(quick().pipe(out, size), "pipe2");
+  return [out.readInt32LE(0), out.readInt32LE(4)];
 }
 
 /** Two connected sockets that keep message boundaries. */
 export function makeSocketPair(): [number, number] {
-  const out: [number, number] = [-1, -1];
-  checked(native("tsbox_socketpair")(out) as number, "socketpair");
-  return out;
+  const out = Buffer.alloc(8);
+  checked(quick().socketpair(out), "socketpair");
+  return [out.readInt32LE(0), out.readInt32LE(4)];
 }
 
 export function closeFd(fd: number): void {
-  checked(native("tsbox_close")(fd) as number, "close");
+  closeSync(fd);
 }
 
 /** Sends one message with copies of descriptors over a socket. */
 export function sendFds(socket: number, data: Uint8Array, fds: number[]): void {
-  checked(native("tsbox_send_fds")(socket, data, data.length, fds, fds.length) as number, "sendmsg");
+  checked(quick().sendFds(socket, data, new Uint8Array(Int32Array.from(fds).buffer)), "sendmsg");
 }
 
 /** The kernel's own limits: no value or list of names is longer (XATTR_SIZE_MAX, XATTR_LIST_MAX). */
 const XATTR_MAX = 65536;
+const room = Buffer.allocUnsafeSlow(XATTR_MAX);
 
 /** An extended attribute of the name itself (a link is not followed); undefined when it has none of that name. */
 export function getXattr(path: string, name: string): Buffer | undefined {
-  const value = Buffer.alloc(XATTR_MAX);
-  const length = native("tsbox_getxattr")(path, name, value, value.length) as number;
+  const value = room;
+  const length = quick().getxattr(path, name, value);
   if (length < 0 && getSystemErrorName(length) === "ENODATA") return undefined;
   return Buffer.from(value.subarray(0, checked(length, "lgetxattr", path)));
 }
@@ -210,7 +212,7 @@ export function setXattr(path: string, name: string, value: Uint8Array): void {
 
 /** The names of a file's extended attributes; a link is not followed. */
 export function listXattrs(path: string): string[] {
-  const names = Buffer.alloc(XATTR_MAX);
-  const length = checked(native("tsbox_listxattr")(path, names, names.length) as number, "llistxattr", path);
+  const names = room;
+  const length = checked(quick().listxattr(path, names), "llistxattr", path);
   return names.subarray(0, length).toString().split("\0").slice(0, -1);
 }

@@ -150,10 +150,10 @@ export class LocalTree implements SourceTree {
     return this.#ignore.text;
   }
 
-  *walk(found: Found, leaveOut: (path: string) => boolean): Generator<SourceEntry> {
+  walk(found: Found, leaveOut: (path: string) => boolean): SourceEntry[] {
     const file = join(this.root, found.path);
     const stats = lstatSync(file, { bigint: true, throwIfNoEntry: false });
-    if (!stats) return; // gone meanwhile
+    if (!stats) return []; // gone meanwhile
     const kind = stats.isDirectory()
       ? "directory"
       : stats.isFile()
@@ -169,29 +169,29 @@ export class LocalTree implements SourceTree {
       mtimeSeconds: Number(stats.mtimeNs / 1_000_000_000n),
       stamp: stampOf(stats),
     };
-    yield* this.#walk(own, found.path, "", { leaveOut, first: new Map() });
+    const walk: Walk = { leaveOut, first: new Map(), entries: [] };
+    this.#walk(own, found.path, "", walk);
+    return walk.entries;
   }
 
-  *#walk(own: Scanned, path: string, below: string, walk: Walk): Generator<SourceEntry> {
+  #walk(own: Scanned, path: string, below: string, walk: Walk): void {
+    const { entries } = walk;
     const excluded = path !== "" && (walk.leaveOut(path) || (this.#ignore.any && this.#ignore.excludes(path)));
     if (excluded) {
       if (own.kind !== "directory" || this.#ignore.excludesAllBelow(path)) return;
       // only what is taken back, and the folder itself once something is
-      const inside = this.#inside(path, below, walk);
-      const first = inside.next();
-      if (first.done) return;
-      yield this.#entry(own, path, below, walk);
-      yield first.value;
-      yield* inside;
+      const at = entries.length;
+      this.#inside(path, below, walk);
+      if (entries.length > at) entries.splice(at, 0, this.#entry(own, path, below, walk));
       return;
     }
     // sockets and the like are nothing that an image could hold
     if (own.kind === "other") return;
-    yield this.#entry(own, path, below, walk);
-    if (own.kind === "directory") yield* this.#inside(path, below, walk);
+    entries.push(this.#entry(own, path, below, walk));
+    if (own.kind === "directory") this.#inside(path, below, walk);
   }
 
-  *#inside(path: string, below: string, walk: Walk): Generator<SourceEntry> {
+  #inside(path: string, below: string, walk: Walk): void {
     for (const own of scanFolder(join(this.root, path))) {
       const { name } = own;
       // what came of bytes that are no UTF-8 would not be found again
@@ -201,7 +201,7 @@ export class LocalTree implements SourceTree {
           hint: "rename it, or name it in .dockerignore by a pattern",
         });
       }
-      yield* this.#walk(own, path === "" ? name : `${path}/${name}`, below === "" ? name : `${below}/${name}`, walk);
+      this.#walk(own, path === "" ? name : `${path}/${name}`, below === "" ? name : `${below}/${name}`, walk);
     }
   }
 
@@ -227,10 +227,11 @@ export class LocalTree implements SourceTree {
   }
 }
 
-/** What one walk keeps in mind: which name of an inode came first. */
+/** What one walk has found, and which name of an inode came first. */
 interface Walk {
   leaveOut: (path: string) => boolean;
   first: Map<string, string>;
+  entries: SourceEntry[];
 }
 
 const CHUNK = 1 << 20;

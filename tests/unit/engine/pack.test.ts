@@ -62,7 +62,7 @@ async function onOverlay(
     EVENTS_FD,
   );
   const run = startHelper(plan, ["ignore", "pipe", "pipe"]);
-  const output = text(run.child.stdout as Readable);
+  const output = text(run.stdout as Readable);
   const result = await run.done;
   assert.is(result.code, 0, result.stderr);
   return output;
