@@ -7,7 +7,7 @@ import { parseSeccompProfile, type SeccompProfile, seccompWords } from "../plan/
 import type { Engine } from "./engine.ts";
 
 /** Raised when the default profile or its compiler changes, so that kept filters are made anew. */
-const REVISION = 2;
+const REVISION = 3;
 
 /**
  * File of the filter for these capabilities. Compiled filters are kept in the store: a run finds its own by name
