@@ -1,9 +1,10 @@
 /**
  * Bundles the runner into dist/:
  *
- *   tsbox        the executable: loads main.cjs, with V8's code cache when that fits
- *   main.cjs     the command line; commands that are not used are not evaluated
- *   main.cache   what V8 compiled of main.cjs at build time
+ *   tsbox        the executable: loads hot.cjs, with V8's code cache when that fits
+ *   hot.cjs      the command line, as far as a start usually needs it
+ *   main.cjs     the rest of it; commands that are not used are not evaluated
+ *   hot.cache, main.cache    what V8 compiled of them at build time
  *   unpack-worker.cjs    the thread that unpacks layers
  *   index.cjs, index.mjs    what `require("tsbox")` and `import "tsbox"` give
  *
@@ -19,6 +20,7 @@ import { type BuildOptions, build } from "esbuild";
 import { fillStore } from "./bundle/fill-store.ts";
 import { inlinePage } from "./bundle/inline-page.ts";
 import { thirdPartyNotices } from "./bundle/notices.ts";
+import { buildCommandLine } from "./bundle/split.ts";
 
 const common: BuildOptions = {
   bundle: true,
@@ -31,6 +33,7 @@ const common: BuildOptions = {
   minifySyntax: true,
   // Node prints the line that threw.
   lineLimit: 160,
+  charset: "ascii",
   legalComments: "none",
   metafile: true,
   logLevel: "warning",
@@ -44,13 +47,13 @@ const commonJS: BuildOptions = {
 };
 
 const built = await Promise.all([
-  build({ ...commonJS, entryPoints: ["runner/main.ts"], outfile: "dist/main.cjs" }),
+  buildCommandLine(commonJS),
   build({ ...commonJS, entryPoints: ["runner/layers/worker.ts"], outfile: "dist/unpack-worker.cjs" }),
   build({ ...commonJS, entryPoints: ["runner/index.ts"], outfile: "dist/index.cjs" }),
   build({ ...common, format: "esm", entryPoints: ["runner/index.ts"], outfile: "dist/index.mjs" }),
 ]);
 
-const bundled = built.flatMap(({ metafile }) => Object.keys(metafile?.inputs ?? {}));
+const bundled = built.flat().flatMap(({ metafile }) => Object.keys(metafile?.inputs ?? {}));
 writeFileSync("dist/THIRD-PARTY.txt", thirdPartyNotices(bundled));
 
 // Without it the executable, which has no ending, would be an ES module like the sources.
@@ -63,7 +66,7 @@ const store = mkdtempSync(join(tmpdir(), "tsbox-build-"));
 const env = { ...process.env, TSBOX_ROOT: store };
 try {
   fillStore(store, env);
-  execFileSync(process.execPath, ["scripts/bundle/code-cache.cjs", "dist/main.cjs", "dist/main.cache"], {
+  execFileSync(process.execPath, ["scripts/bundle/code-cache.cjs", "dist"], {
     stdio: "inherit",
     env,
   });

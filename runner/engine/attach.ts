@@ -2,9 +2,9 @@ import { join } from "node:path";
 import { TsboxError } from "../base/error.ts";
 import { helperPath } from "../helper/locate.ts";
 import { replaceProcess } from "../sys/native.ts";
+import { DEFAULT_DETACH_KEYS } from "./become-helper.ts";
 import { containerState, tell } from "./container-state.ts";
 import type { Engine } from "./engine.ts";
-import { DEFAULT_DETACH_KEYS } from "./run.ts";
 import { findRunning } from "./running.ts";
 
 /** `tsbox attach`: becomes a client of the container's monitor, beside others. */

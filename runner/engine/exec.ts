@@ -10,11 +10,11 @@ import { ALL_CAPABILITIES } from "../plan/capabilities.ts";
 import { processEnv } from "../plan/process.ts";
 import type { Plan } from "../plan/types.ts";
 import { initLayerPath } from "../store/layer-store.ts";
+import { attachedFace, becomeHelper, DEFAULT_DETACH_KEYS } from "./become-helper.ts";
 import { containerState, tell } from "./container-state.ts";
 import { containerUser, withGroups } from "./container-user.ts";
 import type { Engine } from "./engine.ts";
 import { explainCommand } from "./explain-command.ts";
-import { attachedFace, becomeHelper, DEFAULT_DETACH_KEYS } from "./run.ts";
 import type { ExecOptions } from "./run-options.ts";
 
 /** `tsbox exec`: becomes the helper, which joins the container's namespaces and runs the command there. */

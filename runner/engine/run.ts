@@ -1,15 +1,11 @@
-import { helperPath } from "../helper/locate.ts";
 import { type Face, faceWords } from "../helper/wire.ts";
 import type { AttachedFlag } from "../plan/types.ts";
-import { replaceProcess } from "../sys/native.ts";
 import { processStartTime } from "../sys/process.ts";
+import { attachedFace, becomeHelper, DEFAULT_DETACH_KEYS } from "./become-helper.ts";
 import { createContainer } from "./create-container.ts";
 import type { Engine } from "./engine.ts";
 import { explainCommand } from "./explain-command.ts";
 import type { RunOptions } from "./run-options.ts";
-
-/** ctrl-p,ctrl-q */
-export const DEFAULT_DETACH_KEYS: readonly number[] = [16, 17];
 
 /**
  * `tsbox run`: makes the container and becomes the helper, which starts it, stays beside it and exits with its status. Returns only the plan's text, for
@@ -51,16 +47,6 @@ function runFace(options: RunOptions, id: string): Face {
   if (shown?.includes("stderr") === false) flags.push("no-stderr");
   if (!options.signalProxy) flags.push("leave");
   return { ...face, attached: { keys: [], ...face.attached, flags }, signalProxy: !options.tty && options.signalProxy };
-}
-
-export function attachedFace(options: { tty: boolean; keys: readonly number[]; stdin: boolean }): Face {
-  const { tty, keys, stdin } = options;
-  return { detach: true, attached: { keys, flags: stdin ? ["stdin"] : [] }, signalProxy: !tty };
-}
-
-/** Replaces this process by the helper at work on a plan; after `once`, which has the helper remove the plan's file when it is read, settings may follow. */
-export function becomeHelper(planPath: string, ...words: string[]): never {
-  return replaceProcess(helperPath(), ["tsbox-helper", "run", planPath, ...words]);
 }
 
 /** The plan as JSON; masks are hexadecimal, since JSON has no big integers. */

@@ -5,10 +5,10 @@ import { type ContainerRecord, STOP_MARK } from "../container/record.ts";
 import type { ContainerState } from "../container/state.ts";
 import { faceWords } from "../helper/wire.ts";
 import { isAlive } from "../sys/process.ts";
+import { attachedFace, becomeHelper, DEFAULT_DETACH_KEYS } from "./become-helper.ts";
 import { containerState, noteEvent, tell } from "./container-state.ts";
 import type { Engine } from "./engine.ts";
 import { explainCommand } from "./explain-command.ts";
-import { attachedFace, becomeHelper, DEFAULT_DETACH_KEYS } from "./run.ts";
 
 /** Starts a container in the background: its files, name and hostname are those of before. One that runs is left as it is. */
 export async function start(engine: Engine, word: string): Promise<ContainerRecord> {

@@ -3,9 +3,9 @@ import { tmpdir } from "node:os";
 import { join } from "node:path";
 import { encodePlan } from "../helper/wire.ts";
 import { storePlan, storeRootOps } from "../plan/build.ts";
+import { becomeHelper } from "./become-helper.ts";
 import type { Engine } from "./engine.ts";
 import { explainCommand } from "./explain-command.ts";
-import { becomeHelper } from "./run.ts";
 
 /** `tsbox unshare`: a command (the shell by default) in the user namespace of the store, where files of subordinate ids are root's. */
 export function unshare(engine: Engine, argv: string[]): never {

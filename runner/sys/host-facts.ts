@@ -11,9 +11,9 @@ export interface HostFacts {
   /** Text of /etc/subuid and /etc/subgid; empty when absent. */
   subuid: string;
   subgid: string;
-  mapTools?: { uid: string; gid: string };
+  mapTools?: { uid: string; gid: string } | undefined;
   /** Of root only: texts of /proc/self/uid_map and gid_map. In a container root is not the machine's, and has some ids only. */
-  ownMaps?: { uid: string; gid: string };
+  ownMaps?: { uid: string; gid: string } | undefined;
   /** As `uname -r` says. */
   kernel: string;
   /** As Node's process.arch. */
@@ -23,23 +23,44 @@ export interface HostFacts {
   bootID: string;
 }
 
+/** Each fact is looked up when it is first asked for: `exec` and `ps` ask for few, and each costs some system calls. */
 export function gatherHostFacts(env: NodeJS.ProcessEnv = process.env): HostFacts {
   const uid = process.geteuid?.() ?? 0;
-  const tools = { uid: findProgram("newuidmap", env), gid: findProgram("newgidmap", env) };
-  return {
-    uid,
-    gid: process.getegid?.() ?? 0,
-    user: userName(uid),
-    home: env.HOME ?? "/",
-    subuid: readText("/etc/subuid"),
-    subgid: readText("/etc/subgid"),
-    ...(tools.uid && tools.gid && { mapTools: { uid: tools.uid, gid: tools.gid } }),
-    ...(uid === 0 && { ownMaps: { uid: readText("/proc/self/uid_map"), gid: readText("/proc/self/gid_map") } }),
-    kernel: readText("/proc/sys/kernel/osrelease").trim(),
-    arch: process.arch,
-    cwd: currentDirectory(),
-    bootID: readText("/proc/sys/kernel/random/boot_id").trim(),
-  };
+  return lazily<HostFacts>({
+    uid: () => uid,
+    gid: () => process.getegid?.() ?? 0,
+    user: () => userName(uid),
+    home: () => env.HOME ?? "/",
+    subuid: () => readText("/etc/subuid"),
+    subgid: () => readText("/etc/subgid"),
+    mapTools: () => mapTools(env),
+    // of root only
+    ownMaps: () =>
+      uid === 0 ? { uid: readText("/proc/self/uid_map"), gid: readText("/proc/self/gid_map") } : undefined,
+    kernel: () => readText("/proc/sys/kernel/osrelease").trim(),
+    arch: () => process.arch,
+    cwd: currentDirectory,
+    bootID: () => readText("/proc/sys/kernel/random/boot_id").trim(),
+  });
+}
+
+function mapTools(env: NodeJS.ProcessEnv): HostFacts["mapTools"] {
+  const [uid, gid] = [findProgram("newuidmap", env), findProgram("newgidmap", env)];
+  return uid && gid ? { uid, gid } : undefined;
+}
+
+/** An object whose properties are computed at their first use. */
+function lazily<T extends object>(values: { [K in keyof Required<T>]: () => T[K] }): T {
+  const result = {} as T;
+  for (const key of Object.keys(values) as (keyof T)[]) {
+    const get = () => {
+      const value = values[key]();
+      Object.defineProperty(result, key, { value });
+      return value;
+    };
+    Object.defineProperty(result, key, { configurable: true, enumerable: true, get });
+  }
+  return result;
 }
 
 /** A file's text, or "" when it cannot be read. */

@@ -1,5 +1,5 @@
 /**
- * usage: code-cache MAIN.cjs OUT: what V8 compiles of MAIN.cjs, for the launcher beside this file.
+ * usage: code-cache DIST: what V8 compiles of DIST/hot.cjs and DIST/main.cjs, for the launcher beside this file.
  *
  * V8 compiles a function when it is first called. So the program runs before the cache is taken, else the cache would hold the outline only: what
  * is started most, up to where it would become the helper. The store in TSBOX_ROOT may have a container "warm", which is said to run.
@@ -7,18 +7,21 @@
 "use strict";
 const { readFileSync, writeFileSync } = require("node:fs");
 const { createRequire } = require("node:module");
-const { dirname, resolve } = require("node:path");
+const { join, resolve } = require("node:path");
 const { Script } = require("node:vm");
 
-const filename = resolve(process.argv[2]);
-const target = resolve(process.argv[3]);
-const wrapper = `(function (exports, require, module, __filename, __dirname) {${readFileSync(filename, "latin1")}\n})`;
-const script = new Script(wrapper, { filename });
+const dist = resolve(process.argv[2]);
+const scripts = {};
+for (const name of ["hot", "main"]) {
+  const filename = join(dist, `${name}.cjs`);
+  scripts[name] = new Script(readFileSync(filename, "latin1"), { filename });
+}
 
 const commands = [
   ["run", "--print-plan", "--rm", "host", "true"],
   ["run", "--rm", "host", "true"],
   ["run", "--rm", "base", "true"],
+  ["run", "-d", "--name", "other", "base", "true"],
   ["exec", "warm", "true"],
   ["ps"],
   ["diff", "warm"],
@@ -41,14 +44,26 @@ process.dlopen = (module_, path) => {
 function next() {
   const command = commands.shift();
   if (command === undefined) {
-    writeFileSync(target, script.createCachedData());
+    for (const [name, script] of Object.entries(scripts))
+      writeFileSync(join(dist, `${name}.cache`), script.createCachedData());
     exit.call(process, 0);
   }
   for (const name of ["SIGINT", "SIGTERM", "uncaughtException", "unhandledRejection"]) process.removeAllListeners(name);
-  process.argv = [process.argv[0], filename, ...command];
-  const module_ = { exports: {} };
-  script.runInThisContext()(module_.exports, createRequire(filename), module_, filename, dirname(filename));
+  process.argv = [process.argv[0], join(dist, "tsbox"), ...command];
+  const hot = {};
+  let main;
+  run("hot", hot, (path) => {
+    main ??= run("main", {}, hot);
+    return main.modules[path]();
+  });
 }
+
+function run(name, exports, partner) {
+  const filename = join(dist, `${name}.cjs`);
+  scripts[name].runInThisContext()(exports, createRequire(filename), module, filename, dist, partner);
+  return exports;
+}
+
 process.exit = () => {
   setImmediate(next);
 };
