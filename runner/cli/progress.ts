@@ -9,7 +9,16 @@ import { Bars } from "./progress/bars.ts";
 import { jsonLines } from "./progress/json.ts";
 import { plainLines } from "./progress/plain.ts";
 
-export type Phase = "waiting" | "downloading" | "unpacking" | "done" | "exists" | "pushing" | "pushed" | "mounted";
+export type Phase =
+  | "waiting"
+  | "downloading"
+  | "unpacking"
+  | "done"
+  | "exists"
+  | "pushing"
+  | "pushed"
+  | "mounted"
+  | "skipped";
 
 export interface ProgressEvent {
   /** Digest of the layer. */

@@ -1,5 +1,6 @@
 import { createReadStream, existsSync } from "node:fs";
 import { TsboxError, visible } from "../base/error.ts";
+import { isForeignLayer } from "../oci/media-types.ts";
 import { formatReference, parseReference, type Reference } from "../oci/reference.ts";
 import type { Descriptor, Digest } from "../oci/types.ts";
 import type { ConnectionOptions } from "../registry/options.ts";
@@ -19,7 +20,7 @@ const READ_SIZE = 1 << 20;
 
 export interface PushProgress {
   layer: string;
-  phase: "waiting" | "pushing" | "pushed" | "exists" | "mounted";
+  phase: "waiting" | "pushing" | "pushed" | "exists" | "mounted" | "skipped";
   current?: number;
   total?: number;
 }
@@ -149,7 +150,7 @@ async function sendBlobs(
   for (const { digest } of layers.values()) onProgress({ layer: digest, phase: "waiting" });
   const send = async (blob: Descriptor, told: boolean) => {
     // what its maker lets nobody pass on is fetched from where the manifest says
-    if (blob.urls && blob.urls.length > 0 && !existsSync(file(blob.digest))) return;
+    if (isForeignLayer(blob)) return onProgress({ layer: blob.digest, phase: "skipped", total: blob.size });
     if (!existsSync(file(blob.digest))) readBlob(layout, blob.digest);
     const tell = (phase: PushProgress["phase"], current?: number) => {
       if (told) onProgress({ layer: blob.digest, phase, total: blob.size, ...(current !== undefined && { current }) });

@@ -13,6 +13,9 @@ export const DOCKER_LAYER_GZIP = "application/vnd.docker.image.rootfs.diff.tar.g
 export const isIndexType = (type: string | undefined) => type === OCI_INDEX || type === DOCKER_LIST;
 export const isManifestType = (type: string | undefined) => type === OCI_MANIFEST || type === DOCKER_MANIFEST;
 export const isConfigType = (type: string | undefined) => type === OCI_CONFIG || type === DOCKER_CONFIG;
+/** A layer that its maker alone gives away. */
+export const isForeignLayer = ({ mediaType, urls }: { mediaType: string; urls?: string[] }) =>
+  (urls?.length ?? 0) > 0 && /\.(nondistributable|foreign)\./.test(mediaType);
 /** A filesystem layer, of whatever compression; in-toto statements and other artifacts are not. */
 export const isLayerType = (type: string | undefined) =>
   type !== undefined && /^application\/vnd\.(oci\.image\.layer|docker\.image\.rootfs)\./.test(type);

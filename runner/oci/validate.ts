@@ -106,6 +106,9 @@ function checkDescriptor(value: unknown, what: string): asserts value is Descrip
     throw refuse(what, `the size of ${descriptor.digest} is not a number`);
   if (descriptor.mediaType !== undefined && typeof descriptor.mediaType !== "string")
     throw refuse(what, "a media type is not a string");
+  const { urls } = descriptor;
+  if (urls !== undefined && urls !== null && !(Array.isArray(urls) && urls.every((url) => typeof url === "string")))
+    throw refuse(what, `the urls of ${descriptor.digest} are no list of addresses`);
 }
 
 function refuse(what: string, why: string): TsboxError {

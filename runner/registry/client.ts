@@ -1,19 +1,17 @@
 import { createHash } from "node:crypto";
-import type { IncomingMessage } from "node:http";
-import { visible } from "../base/error.ts";
 import { DOCKER_LIST, DOCKER_MANIFEST, OCI_INDEX, OCI_MANIFEST } from "../oci/media-types.ts";
 import { formatReference, type Reference } from "../oci/reference.ts";
 import type { Descriptor, Digest } from "../oci/types.ts";
+import { type BlobAnswer, blobFrom } from "./blob-answer.ts";
+import { ForeignBlobs } from "./foreign-blobs.ts";
 import { openSessions } from "./open-session.ts";
-import type { RegistryOptions } from "./options.ts";
+import { RETRIES, RETRY_DELAY, type RegistryOptions } from "./options.ts";
 import { RegistryError } from "./registry-error.ts";
 import { retrying } from "./retry.ts";
 import type { Session } from "./session.ts";
 import { readBody } from "./transport.ts";
 
 const MAX_MANIFEST_SIZE = 4 << 20;
-const RETRIES = 3;
-const RETRY_DELAY = 500;
 const ACCEPT = [OCI_INDEX, OCI_MANIFEST, DOCKER_LIST, DOCKER_MANIFEST].join(", ");
 
 export type { RegistryOptions } from "./options.ts";
@@ -31,6 +29,9 @@ export class RegistryClient {
   readonly #options: RegistryOptions;
   /** Those not yet given up. */
   #sessions: Promise<Session[]> | undefined;
+  #foreign: ForeignBlobs | undefined;
+  /** Who was asked last for a blob. */
+  #last: Session | undefined;
 
   constructor(reference: Reference, options: RegistryOptions = {}) {
     this.#reference = reference;
@@ -66,37 +67,38 @@ export class RegistryClient {
    * The bytes of a blob from `offset` on; `start` of the answer is where they really begin (0 when the registry ignores ranges).
    * The caller verifies the digest, and asks again when the stream breaks.
    */
-  async blob(descriptor: Descriptor, offset = 0): Promise<{ start: number; stream: IncomingMessage }> {
+  async blob(descriptor: Descriptor, offset = 0): Promise<BlobAnswer> {
     const action = `pull blob ${descriptor.digest} of "${formatReference(this.#reference)}"`;
+    if (!descriptor.urls || descriptor.urls.length === 0) return this.#ownBlob(descriptor, offset, action);
+    // a layer that only its maker may give away; a registry of one's own may hold it all the same
+    try {
+      return await this.#ownBlob(descriptor, offset, action);
+    } catch (error) {
+      if (!(error instanceof RegistryError)) throw error;
+      this.#foreign ??= new ForeignBlobs(this.#options);
+      return this.#foreign.blob(descriptor, offset, action, error, this.#last?.secure ?? true);
+    }
+  }
+
+  #ownBlob(descriptor: Descriptor, offset: number, action: string): Promise<BlobAnswer> {
     return this.#anywhere(async (session) => {
       const { path } = session.endpoint;
-      const ask = (headers: Record<string, string>) =>
+      this.#last = session;
+      return blobFrom(descriptor, offset, action, (headers, expect) =>
         session.request({
           method: "GET",
           target: `${path}/blobs/${descriptor.digest}`,
           headers,
           scopes: [`repository:${path}:pull`],
-          expect: offset > 0 ? [200, 206, 416] : [200, 206],
+          expect,
           action,
-        });
-      let answer = await ask(offset > 0 ? { range: `bytes=${offset}-` } : {});
-      if (answer.status === 416) {
-        // it cannot, for whatever reason: then all of it
-        answer.body.resume();
-        answer = await ask({});
-      }
-      const start = answer.status === 206 ? offset : 0;
-      try {
-        checkLength(answer, start, descriptor.size, action);
-      } catch (error) {
-        answer.body.destroy();
-        throw error;
-      }
-      return { start, stream: answer.body };
+        }),
+      );
     });
   }
 
   close(): void {
+    this.#foreign?.close();
     this.#sessions?.then(
       (sessions) => {
         for (const session of sessions) session.close();
@@ -134,28 +136,4 @@ function alsoTried(error: RegistryError, mirrors: RegistryError[]): RegistryErro
     cause,
     ...(error.hint !== undefined && { hint: error.hint }),
   });
-}
-
-/** A registry that announces other bytes than those asked for need not be listened to. */
-function checkLength(
-  answer: { status: number; headers: IncomingMessage["headers"] },
-  start: number,
-  size: number,
-  action: string,
-): void {
-  const { "content-range": range, "content-length": length } = answer.headers;
-  const whole = answer.status === 206 ? /^bytes (\d+)-\d+\/(\d+|\*)$/.exec(range ?? "") : undefined;
-  const wrongTotal = whole && whole[2] !== "*" && Number(whole[2]) !== size;
-  if (answer.status === 206 && (!whole || Number(whole[1]) !== start || wrongTotal)) {
-    throw new RegistryError(
-      `Cannot ${action}: asked for bytes from ${start} of ${size}, got "${visible(String(range))}"`,
-      0,
-    );
-  }
-  if (length !== undefined && Number(length) > size - start) {
-    throw new RegistryError(
-      `Cannot ${action}: the registry announces ${visible(length)} bytes, more than the ${size - start} bytes announced by the manifest`,
-      0,
-    );
-  }
 }

@@ -1,5 +1,9 @@
 import type { CredentialProgram, Credentials } from "./credentials.ts";
 
+/** New tries after failures that may pass, and milliseconds before the first one. */
+export const RETRIES = 3;
+export const RETRY_DELAY = 500;
+
 /** How the person at the keyboard wants registries to be talked to; what is absent, files and the environment decide. */
 export interface ConnectionOptions {
   /** False: certificates are not checked, and plain HTTP is allowed. True: neither may be. Absent: as registries.conf has it. */

@@ -48,6 +48,11 @@ export class Session {
     });
   }
 
+  /** Whether it speaks HTTPS, as far as that is known. */
+  get secure(): boolean {
+    return this.#base?.protocol !== "http:";
+  }
+
   get #insecure(): boolean {
     return this.#options.tlsVerify === undefined ? this.endpoint.insecure : !this.#options.tlsVerify;
   }

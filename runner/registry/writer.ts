@@ -3,14 +3,12 @@ import { visible } from "../base/error.ts";
 import { formatReference, type Reference } from "../oci/reference.ts";
 import type { Descriptor, Digest } from "../oci/types.ts";
 import { openSessions } from "./open-session.ts";
-import type { RegistryOptions } from "./options.ts";
+import { RETRIES, RETRY_DELAY, type RegistryOptions } from "./options.ts";
 import { RegistryError } from "./registry-error.ts";
 import { type RetryRules, retrying } from "./retry.ts";
 import type { Session } from "./session.ts";
 import { type Answer, bodyOf, readBody } from "./transport.ts";
 
-const RETRIES = 3;
-const RETRY_DELAY = 500;
 const MAX_ANSWER = 64 << 10;
 
 /** How a blob came to be in the repository. */

@@ -16,5 +16,6 @@ export const PHASES: Record<Phase, PhaseText> = {
   exists: { word: "already here", moving: false, ended: true },
   pushing: { word: "pushing", moving: true, ended: false },
   pushed: { word: "pushed", moving: false, ended: true },
+  skipped: { word: "left to its maker to give away", moving: false, ended: true },
   mounted: { word: "mounted from another repository", moving: false, ended: true },
 };
