@@ -5,14 +5,11 @@ import { writeFileAtomic } from "../base/atomic-write.ts";
 import { TsboxError, visible } from "../base/error.ts";
 import type { Engine } from "../engine/engine.ts";
 import { collectGarbage } from "../engine/gc.ts";
-import { layerDescriptors } from "../engine/image-layers.ts";
 import { removeTrees } from "../engine/remove-trees.ts";
 import { resolveImage } from "../engine/resolve-image.ts";
 import { checkNotBuiltin } from "../engine/stored-image.ts";
 import { KeptHelper } from "../helper/kept.ts";
 import { prepareEngine } from "../layers/engine.ts";
-import { chainIDs } from "../oci/chain.ts";
-import { DOCKER_LAYER, DOCKER_LAYER_GZIP, OCI_LAYER, OCI_LAYER_GZIP } from "../oci/media-types.ts";
 import { formatPlatform, hostPlatform, parsePlatform } from "../oci/platform.ts";
 import { parseReference } from "../oci/reference.ts";
 import type { Digest, Platform } from "../oci/types.ts";
@@ -30,6 +27,8 @@ import { type Dockerfile, parseDockerfile, parseTriggers } from "./dockerfile/pa
 import { DockerfileError, type Span } from "./dockerfile/source.ts";
 import { Explainer } from "./explain-steps.ts";
 import { ignoreOf } from "./ignore.ts";
+import { imageState } from "./image-state.ts";
+import { checkFolderContext, imageContext, imageName, isImageContext, isLayoutContext } from "./named-context.ts";
 import type { BuildOptions, OnBuildEvent } from "./options.ts";
 import { keepImage } from "./result.ts";
 import { scratchFolder } from "./scratch-folder.ts";
@@ -276,7 +275,7 @@ class Build {
     const given = this.#options.contexts.get(stage.base.name);
     const name = given === undefined ? stage.base.name : imageContext(given, file, stage);
     try {
-      return await this.#imageState(world, name, explicit ? target : undefined);
+      return await this.#imageState(world, name, given !== undefined, explicit ? target : undefined);
     } catch (error) {
       if (!(error instanceof TsboxError) || this.#options.signal.aborted) throw error;
       throw new DockerfileError(file.source, stage.from.image.span, error.message, error.hint, {
@@ -288,10 +287,17 @@ class Build {
 
   readonly #images = new Map<string, Promise<StageState>>();
 
-  /** Stages on the same image wait for one pull of it. */
-  #imageState(world: BuildWorld, name: string, platform: Platform | undefined): Promise<StageState> {
-    const key = `${name} ${platform ? formatPlatform(platform) : ""}`;
-    const made = this.#images.get(key) ?? this.#makeImageState(world, name, platform);
+  /**
+   * Stages on the same image wait for one pull of it. `given`: whoever builds has named it by --build-context; what the Dockerfile says must not
+   * lead to folders of the host.
+   */
+  #imageState(world: BuildWorld, name: string, given: boolean, platform: Platform | undefined): Promise<StageState> {
+    const key = `${given} ${name} ${platform ? formatPlatform(platform) : ""}`;
+    const make = () =>
+      given && isLayoutContext(name)
+        ? this.#layoutState(world, name, platform)
+        : this.#makeImageState(world, given ? imageName(name) : name, platform);
+    const made = this.#images.get(key) ?? make();
     made.catch(() => {}); // told by whoever waits for it
     this.#images.set(key, made);
     return made;
@@ -308,29 +314,20 @@ class Build {
       connection: this.#options.connection,
       ...(platform && { platform }),
     });
-    const { config, manifest, imageID } = resolved;
-    const descriptors = layerDescriptors(manifest, config);
-    const chain = chainIDs(config.rootfs.diff_ids).at(-1);
-    return {
-      lowers: resolved.lowers,
-      ...(chain && { chainID: chain }),
-      config: config.config ?? {},
-      image: {
-        architecture: config.architecture,
-        os: config.os,
-        ...(config.variant !== undefined && { variant: config.variant }),
-        ...(config.author !== undefined && { author: config.author }),
-      },
-      layers: descriptors.map(({ digest, size, mediaType }, number) => ({
-        blob: { digest, size },
-        mediaType: OCI_TYPES[mediaType] ?? mediaType,
-        diffID: config.rootfs.diff_ids[number] as Digest,
-      })),
-      history: config.history ?? config.rootfs.diff_ids.map(() => ({})),
-      key: stepKey({ from: imageID }),
-      steps: [],
-      created: config.created ?? new Date(0).toISOString(),
-    };
+    return imageState({ ...resolved, id: resolved.imageID });
+  }
+
+  /** An image of a folder (`--build-context NAME=oci-layout://…`). */
+  async #layoutState(world: BuildWorld, address: string, platform: Platform | undefined): Promise<StageState> {
+    const { openLayout, parseLayoutAddress } = await import("./context/oci-layout.ts");
+    const { engine, identity, options } = world;
+    const { signal } = options;
+    const image = await openLayout(engine, parseLayoutAddress(address), {
+      platform: platform ?? hostPlatform(),
+      identity,
+      signal,
+    });
+    return imageState(image);
   }
 
   #source(world: BuildWorld, plan: StagePlan, file: Dockerfile, from: string, span: Span): Promise<SourceTree> {
@@ -352,8 +349,10 @@ class Build {
   ): Promise<SourceTree> {
     const { identity, options } = world;
     const given = options.contexts.get(from);
-    if (given !== undefined && !given.startsWith("docker-image://")) {
+    if (given !== undefined && !isImageContext(given)) {
       if (isGitAddress(given)) return (await import("./context/git.ts")).gitTree(world, given, { keepGitDir: false });
+      if (/^https?:\/\//i.test(given)) return (await import("./context/archive-context.ts")).fetchedTree(world, given);
+      checkFolderContext(given, file, from, span);
       const hashes = this.#hashes.get(given) ?? contextHashes(world.engine.root, given);
       this.#hashes.set(given, hashes);
       return new LocalTree(given, ignoreOf([]), hashes, `the context "${visible(from)}"`, true);
@@ -363,13 +362,14 @@ class Build {
       const state = await this.#stage(world, plan, file, number);
       return new LayerSource(state.lowers, identity, `the stage "${visible(from)}"`, state.chainID);
     }
-    const name = given?.slice("docker-image://".length) ?? from;
+    const name = given ?? from;
     try {
-      const state = await this.#imageState(world, name, options.platform);
-      return new LayerSource(state.lowers, identity, `the image "${visible(name)}"`, state.chainID);
+      const state = await this.#imageState(world, name, given !== undefined, options.platform);
+      return new LayerSource(state.lowers, identity, `the image "${visible(from)}"`, state.chainID);
     } catch (error) {
       if (!(error instanceof TsboxError) || options.signal.aborted) throw error;
-      const why = `"${visible(from)}" is neither a stage nor an image that can be had`;
+      const why =
+        given === undefined ? `"${visible(from)}" is neither a stage nor an image that can be had` : error.message;
       throw new DockerfileError(file.source, span, why, error.hint, { cause: error });
     }
   }
@@ -428,18 +428,6 @@ class Build {
       text: `no ARG names the build argument${unused.length > 1 ? "s" : ""} ${unused.join(", ")}`,
     });
   }
-}
-
-const OCI_TYPES: Record<string, string> = { [DOCKER_LAYER_GZIP]: OCI_LAYER_GZIP, [DOCKER_LAYER]: OCI_LAYER };
-
-function imageContext(given: string, file: Dockerfile, stage: Stage): string {
-  if (given.startsWith("docker-image://")) return given.slice("docker-image://".length);
-  throw new DockerfileError(
-    file.source,
-    stage.from.image.span,
-    `--build-context gives "${visible(given)}" for it, which is no image`,
-    "name an image as docker-image://NAME",
-  );
 }
 
 /** `--iidfile` and `--metadata-file`. */

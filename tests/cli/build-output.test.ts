@@ -1,9 +1,12 @@
-import { existsSync, lstatSync, readFileSync } from "node:fs";
+import { chmodSync, existsSync, lstatSync, readdirSync, readFileSync, statSync, writeFileSync } from "node:fs";
+import { createServer } from "node:http";
+import type { AddressInfo } from "node:net";
 import { join } from "node:path";
 import { test } from "uvu";
 import * as assert from "uvu/assert";
 import { need } from "../support/need.ts";
-import { buildWorkspace } from "./support/build.ts";
+import { leftovers, storeProblems } from "../support/store.ts";
+import { buildWorkspace, count } from "./support/build.ts";
 
 const onKernel = need("user-namespace", test);
 const FILES =
@@ -114,6 +117,83 @@ onKernel("named contexts hide images, and give files", async () => {
   ]);
   assert.is(code, 0, stderr);
   assert.is(await box.inside("cat", "/f"), "other");
+});
+
+onKernel("FROM and --from take an image of an OCI layout", async () => {
+  await using box = buildWorkspace();
+  await box.build("FROM base\nENV FROM_LAYOUT=1\nRUN echo one > /one\n", ["-t", "one:first"]);
+  await box.build("FROM base\nRUN echo two > /two\n", ["-t", "two:second"]);
+  const single = join(box.dir, "single");
+  assert.is((await box.tsbox("save", "--format", "oci-dir", "-o", single, "one:first")).code, 0);
+  const both = join(box.dir, "both");
+  assert.is((await box.tsbox("save", "--format", "oci-dir", "-o", both, "one:first", "two:second")).code, 0);
+  const { manifests } = JSON.parse(readFileSync(join(both, "index.json"), "utf8")) as {
+    manifests: { digest: string }[];
+  };
+  const text =
+    "FROM mine\nCOPY --from=other /two /copied\nRUN --mount=type=bind,from=other,target=/m cat /m/two > /bound\n";
+  for (const other of [`${both}:second`, `${both}@${manifests[1]?.digest}`, `${both}:x@${manifests[1]?.digest}`]) {
+    await using there = buildWorkspace();
+    const contexts = [`mine=oci-layout://${single}`, `other=oci-layout://${other}`];
+    const args = contexts.flatMap((context) => ["--build-context", context]);
+    const made = await there.build(text, args);
+    assert.is(made.code, 0, made.stderr);
+    assert.is(await there.inside("sh", "-c", "cat /one /copied /bound; echo $FROM_LAYOUT"), "one\ntwo\ntwo\n1\n");
+    assert.is(count((await there.build(text, args)).stderr, "CACHED"), 2);
+    // the image is whole without the layout
+    const kept = join(there.dir, "kept.tar");
+    assert.is((await there.tsbox("save", "-o", kept, "img")).code, 0);
+    assert.equal(storeProblems(there.env.TSBOX_ROOT as string), []);
+  }
+});
+
+onKernel("a layout that is damaged, ambiguous or not there is told", async () => {
+  await using box = buildWorkspace();
+  await box.build("FROM base\nRUN echo one > /one\n", ["-t", "one:first"]);
+  const folder = join(box.dir, "both");
+  await box.tsbox("save", "--format", "oci-dir", "-o", folder, "one:first", "base");
+  const run = (place: string, text = "FROM mine\n") => box.build(text, ["--build-context", `mine=${place}`]);
+  const layout = `oci-layout://${folder}`;
+  assert.match((await run("oci-layout:///nowhere")).stderr, /Cannot use OCI layout "\/nowhere": no such folder/);
+  assert.match((await run(`oci-layout://${box.context}`)).stderr, /it has no index.json/);
+  assert.match((await run(`${layout}:third`)).stderr, /it has no image "third"[\s\S]*it has first, latest/);
+  assert.match((await run(`${layout}@sha256:${"0".repeat(64)}`)).stderr, /it has no sha256:000/);
+  // a Dockerfile cannot name a folder of the host by itself
+  assert.match((await box.build(`FROM ${layout}:first\n`)).stderr, /Cannot use image reference/);
+  const [large] = readdirSync(join(folder, "blobs/sha256"))
+    .map((name) => join(folder, "blobs/sha256", name))
+    .sort((a, b) => statSync(b).size - statSync(a).size) as [string];
+  const bytes = readFileSync(large);
+  bytes[bytes.length - 9] = (bytes[bytes.length - 9] as number) ^ 1;
+  chmodSync(large, 0o600);
+  writeFileSync(large, bytes);
+  await using there = buildWorkspace();
+  const { code, stderr } = await there.build("FROM mine\n", ["--build-context", `mine=${layout}:first`]);
+  assert.is(code, 1);
+  assert.match(stderr, /Cannot keep blob: got sha256:/);
+  assert.equal(leftovers(there.env.TSBOX_ROOT as string), []);
+});
+
+onKernel("a context that is an address of a tar", async () => {
+  await using box = buildWorkspace();
+  box.files({ "d/f": "from afar" });
+  const tar = join(box.dir, "d.tgz");
+  await box.program("tar", ["-C", join(box.context, "d"), "-czf", tar, "."]);
+  const server = createServer((_, answer) => answer.end(readFileSync(tar)));
+  await new Promise<void>((resolve) => server.listen(0, "127.0.0.1", resolve));
+  try {
+    const address = `http://127.0.0.1:${(server.address() as AddressInfo).port}/d.tgz`;
+    const { code, stderr } = await box.build("FROM base\nCOPY --from=far f /f\n", [
+      "--build-context",
+      `far=${address}`,
+    ]);
+    assert.is(code, 0, stderr);
+    assert.is(await box.inside("cat", "/f"), "from afar");
+  } finally {
+    server.close();
+  }
+  const nowhere = await box.build("FROM base\nCOPY --from=far f /f\n", ["--build-context", "far=nowhere"]);
+  assert.match(nowhere.stderr, /Dockerfile:2[\s\S]*there is no such folder/);
 });
 
 need(["user-namespace", "git"], test)("a git repository as context, and for ADD", async () => {

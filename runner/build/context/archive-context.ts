@@ -1,12 +1,16 @@
-import { mkdirSync } from "node:fs";
-import { join } from "node:path";
+import { createReadStream, mkdirSync } from "node:fs";
+import { dirname, join } from "node:path";
+import { TsboxError, visible } from "../../base/error.ts";
 import { RecordKind } from "../../layers/abi.ts";
 import { decompress, sniff } from "../../layers/decompress.ts";
 import { readEntries } from "../../layers/reader.ts";
 import type { OutgoingEntry } from "../../layers/writer.ts";
 import { applyEntries } from "../apply-entries.ts";
+import { ignoreOf } from "../ignore.ts";
 import { scratchFolder } from "../scratch-folder.ts";
 import type { BuildWorld } from "../stage-builder.ts";
+import { HashCache } from "./hash-cache.ts";
+import { LocalTree } from "./local-tree.ts";
 import { all } from "./open-context.ts";
 
 type ArchiveWorld = Pick<BuildWorld, "engine" | "identity" | "trash" | "options">;
@@ -41,6 +45,19 @@ export async function archiveOrDockerfile(
   if (!isTar) return { folder, given: given ?? (await all(whole())) };
   await applyEntries(world.identity, folder, contextEntries(whole()), world.options.signal);
   return { folder, given };
+}
+
+/** `--build-context NAME=https://…`: an archive as a tree to copy from. */
+export async function fetchedTree(world: ArchiveWorld, address: string): Promise<LocalTree> {
+  const { putFile } = await import("./fetch.ts");
+  const file = await putFile(world, address, address);
+  const bytes = createReadStream(file.path, { highWaterMark: 1 << 20 });
+  const { folder, given } = await archiveOrDockerfile(world, bytes, undefined);
+  if (given !== undefined) {
+    throw new TsboxError(`Cannot use "${visible(address)}": it is not an archive`, { code: "NO_CONTEXT", exitCode: 1 });
+  }
+  const hashes = new HashCache(join(dirname(folder), "hashes"));
+  return new LocalTree(folder, ignoreOf([]), hashes, `"${visible(address)}"`);
 }
 
 /** Who owns a file of the context is of no account, but the caller must be able to read it. */

@@ -72,7 +72,7 @@ export default defineVerb({
     buildContext: list({
       group: "Steps",
       placeholder: "NAME=PLACE",
-      help: "another folder, repository or docker-image://NAME for --from and FROM",
+      help: "what --from=NAME and FROM NAME mean: a folder, an address of a tar or repository, docker-image://IMAGE, oci-layout://DIR[:TAG][@DIGEST]",
     }),
     output: list({
       short: "o",

@@ -101,6 +101,8 @@ export function parseNamedContext(text: string, cwd: string): [name: string, pla
   if (cut <= 0)
     throw new UsageError("expected NAME=PLACE", { hint: "for example docs=../docs or base=docker-image://alpine" });
   const place = text.slice(cut + 1);
+  const layout = /^oci-layout:\/\/(.+)$/.exec(place)?.[1];
+  if (layout !== undefined) return [text.slice(0, cut), `oci-layout://${resolve(cwd, layout)}`];
   const isAddress = /^[a-z-]+:\/\//.test(place) || /^git@/.test(place);
   return [text.slice(0, cut), isAddress ? place : resolve(cwd, place)];
 }
