@@ -10,11 +10,14 @@ export interface ListFormat {
   id: string;
   /** Heading of every field. */
   headings: Record<string, unknown>;
+  /** Leave the headings of a table out. */
+  noheading?: boolean;
 }
 
 /** How a list is printed, read before any work is done. docker: `json` is one object a line, `table` alone the usual table. */
 export function listPrinter(options: ListFormat): (rows: readonly object[]) => string {
-  const { format, quiet, table, id, headings } = options;
+  const { format, quiet, table, id } = options;
+  const headings = options.noheading ? undefined : options.headings;
   if (quiet && (format === undefined || format === "")) return compileRows(`{{.${id}}}`, headings);
   if (format === undefined || format === "" || format === "table") return compileRows(table, headings);
   return compileRows(format === "json" ? "{{json .}}" : format, headings);

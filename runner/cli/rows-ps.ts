@@ -1,10 +1,13 @@
 /** Containers as `ps` shows and filters them. */
 
+import { readlinkSync } from "node:fs";
 import { visible } from "../base/error.ts";
 import { applyFilters, type Filters, hasLabel, isTruthy, type Matcher, matchesPattern } from "./filter.ts";
+import { parseMoment } from "./moment.ts";
 import { type PortBinding, portsText } from "./rows-ports.ts";
 import { ellipsis, shortId } from "./table.ts";
-import { ago, goTime, humanDuration } from "./units.ts";
+import { ago, goTime, humanDuration, humanSize } from "./units.ts";
+import { UsageError } from "./usage-error.ts";
 
 const isUp = (status: string) => status === "running" || status === "paused";
 
@@ -23,14 +26,31 @@ export interface ContainerItem {
     config?: object;
     mounts: readonly { kind?: string; name?: string; source?: string; target: string }[];
   };
-  state: { status: string; pid: number; exitCode: number; startedAt: string; finishedAt: string };
+  state: { status: string; pid: number; exitCode: number; reason?: string; startedAt: string; finishedAt: string };
   health?: string;
-  size?: string;
+  /** Bytes that it has written, and those with its image's. */
+  size?: { own: number; whole: number };
+  restartPolicy?: string;
+  stopped?: boolean;
 }
 
 export const PS_TABLE = "table {{.ID}}\t{{.Image}}\t{{.Command}}\t{{.RunningFor}}\t{{.Status}}\t{{.Ports}}\t{{.Names}}";
 
 export const PS_TABLE_SIZE = `${PS_TABLE}\t{{.Size}}`;
+
+export const PS_TABLE_NAMESPACES =
+  "table {{.ID}}\t{{.Names}}\t{{.Pid}}\t{{.CGROUPNS}}\t{{.IPC}}\t{{.MNT}}\t{{.NET}}\t{{.PIDNS}}\t{{.USERNS}}\t{{.UTS}}";
+
+/** Of a running container, by the kernel's numbers. */
+const NAMESPACES = {
+  CGROUPNS: "cgroup",
+  IPC: "ipc",
+  MNT: "mnt",
+  NET: "net",
+  PIDNS: "pid",
+  USERNS: "user",
+  UTS: "uts",
+} as const;
 
 export const PS_HEADINGS: Record<string, unknown> = {
   ID: "CONTAINER ID",
@@ -51,6 +71,8 @@ export const PS_HEADINGS: Record<string, unknown> = {
   Networks: "NETWORKS",
   Pid: "PID",
   ExitCode: "EXIT CODE",
+  Restarts: "RESTARTS",
+  ...Object.fromEntries(Object.keys(NAMESPACES).map((name) => [name, name])),
 };
 
 /** `{{.Label "org.example.my-key"}}` is headed "my key", as in docker. */
@@ -80,7 +102,7 @@ export function containerRow(
     State: state.status,
     Status: statusText(state, now, health),
     Health: health,
-    Size: size ?? "",
+    Size: size === undefined ? "" : `${humanSize(size.own)} (virtual ${humanSize(size.whole)})`,
     Labels: Object.entries(record.labels)
       .map(([key, value]) => visible(`${key}=${value}`))
       .join(","),
@@ -91,6 +113,35 @@ export function containerRow(
     Pid: state.pid,
     ExitCode: state.exitCode,
   };
+}
+
+/** Which namespaces a container's processes are in; asked for only by --ns. */
+export function namespaceColumns({ state }: ContainerItem): Record<string, string> {
+  return Object.fromEntries(
+    Object.entries(NAMESPACES).map(([column, kind]) => [
+      column,
+      state.pid === 0 ? "" : namespaceNumber(state.pid, kind),
+    ]),
+  );
+}
+
+/** Orders of --sort, smallest first; those of time: the oldest, but of what runs the one that was started last. */
+export const PS_ORDERS = ["command", "created", "id", "image", "names", "runningfor", "size", "status"] as const;
+type Order = (typeof PS_ORDERS)[number];
+
+export function sortContainers<T extends ContainerItem>(items: readonly T[], order: Order): T[] {
+  const key: Record<Order, (item: T) => string | number> = {
+    command: ({ record }) => record.argv.join(" "),
+    created: ({ record }) => record.created,
+    id: ({ record }) => record.id,
+    image: ({ record }) => record.image,
+    names: ({ record }) => record.name,
+    runningfor: ({ state }) => -Date.parse(state.startedAt),
+    size: ({ size }) => size?.own ?? 0,
+    status: ({ state }) => state.status,
+  };
+  const of = key[order];
+  return [...items].sort((a, b) => (of(a) < of(b) ? -1 : of(a) > of(b) ? 1 : 0));
 }
 
 /** "Up 2 minutes", "Exited (0) 3 hours ago", "Created". */
@@ -130,7 +181,17 @@ export const PS_FILTERS = [
   "publish",
   "expose",
   "is-task",
+  "until",
+  "restart-policy",
+  "should-start-after-boot",
 ] as const;
+
+/** Words that a filter may have. */
+const CHOICES: Record<string, readonly string[]> = {
+  status: ["created", "restarting", "running", "removing", "paused", "exited", "dead"],
+  health: ["starting", "healthy", "unhealthy", "none"],
+  "restart-policy": ["no", "always", "unless-stopped", "on-failure"],
+};
 
 const MATCHERS: Record<string, Matcher<ContainerItem>> = {
   id: ({ record }, value) => record.id.startsWith(value),
@@ -138,17 +199,23 @@ const MATCHERS: Record<string, Matcher<ContainerItem>> = {
   label: ({ record }, value) => hasLabel(record.labels, value),
   status: ({ state }, value) => state.status === value,
   exited: ({ state }, value) => state.status === "exited" && String(state.exitCode) === value,
-  ancestor: ({ record }, value) => isImage(record, value),
   health: ({ health = "" }, value) => (value === "none" ? health === "" : health === value),
   "label!": ({ record }, value) => !hasLabel(record.labels, value),
   command: ({ record }, value) => record.argv[0] === value,
   publish: ({ record }, value) => hasPort(record, value, "hostPort"),
   expose: ({ record }, value) => hasPort(record, value, "containerPort"),
+  "restart-policy": ({ restartPolicy = "no" }, value) => restartPolicy === value,
+  "should-start-after-boot": (item, value) => startsAfterBoot(item) === isTruthy(value, "should-start-after-boot"),
   "is-task": (_, value) => !isTruthy(value, "is-task"),
   network: ({ record }, value) => record.network === value,
   volume: ({ record }, value) =>
     record.mounts.some((mount) => [mount.name, mount.source, mount.target].includes(value)),
 };
+
+/** docker starts these with its daemon: whom nobody has stopped on purpose, where the policy minds that. */
+function startsAfterBoot({ restartPolicy, stopped = false }: ContainerItem): boolean {
+  return restartPolicy === "always" || (restartPolicy === "unless-stopped" && !stopped);
+}
 
 /** `80`, `80/tcp`, `8000-8080/tcp` */
 function hasPort({ ports = [] }: ContainerItem["record"], value: string, side: "hostPort" | "containerPort"): boolean {
@@ -163,17 +230,59 @@ function isImage(record: ContainerItem["record"], value: string): boolean {
   return /^[0-9a-f]{12,}$/.test(digits) && record.imageID.replace(/^sha256:/, "").startsWith(digits);
 }
 
+/** What filters ask beside the containers: the moment, and what is made from an image. */
+export interface FilterFacts<T extends ContainerItem> {
+  now?: number;
+  descends?: (word: string) => (record: T["record"]) => boolean;
+}
+
+/** A word that no container can have is a slip, not an empty list. */
+function checkValues(filters: Filters): void {
+  for (const [key, values] of filters) {
+    const known = CHOICES[key];
+    for (const value of values) {
+      if (known ? known.includes(value) : key !== "exited" || /^-?\d+$/.test(value)) continue;
+      throw new UsageError(`Cannot filter by "${key}=${value}": expected ${known?.join(", ") ?? "a number"}`, {
+        exitCode: 1,
+      });
+    }
+  }
+}
+
 /** Filters that ask for what does not run imply `--all`, as in docker. */
 export function impliesAll(filters: Filters): boolean {
   return filters.has("status") || filters.has("exited");
 }
 
-export function filterContainers<T extends ContainerItem>(items: readonly T[], filters: Filters): T[] {
+export function filterContainers<T extends ContainerItem>(
+  items: readonly T[],
+  filters: Filters,
+  { now = Date.now(), descends = () => () => false }: FilterFacts<T> = {},
+): T[] {
+  checkValues(filters);
+  const ancestors = new Map((filters.get("ancestor") ?? []).map((word) => [word, descends(word)]));
   const found = (word: string) => items.find(({ record }) => record.name === word || record.id.startsWith(word));
-  const created = (word: string) => found(word)?.record.created;
+  const created = (word: string) => {
+    const item = found(word);
+    if (item) return item.record.created;
+    throw new UsageError(`Cannot filter by container ${JSON.stringify(word)}: no name or id matches`, { exitCode: 1 });
+  };
+  const moments = new Map((filters.get("until") ?? []).map((text) => [text, parseMoment(text, now)]));
+  for (const word of [...(filters.get("before") ?? []), ...(filters.get("since") ?? [])]) created(word);
   return applyFilters(items, filters, {
     ...MATCHERS,
-    before: ({ record }, value) => record.created < (created(value) ?? ""),
-    since: ({ record }, value) => record.created > (created(value) ?? "~"),
+    ancestor: (item, value) => isImage(item.record, value) || ancestors.get(value)?.(item.record) === true,
+    before: ({ record }, value) => record.created < created(value),
+    since: ({ record }, value) => record.created > created(value),
+    until: ({ record }, value) => Date.parse(record.created) < (moments.get(value) ?? 0),
   });
+}
+
+/** The number in `net:[4026531840]`. */
+function namespaceNumber(pid: number, kind: string): string {
+  try {
+    return readlinkSync(`/proc/${pid}/ns/${kind}`).replace(/^.*\[|\]$/g, "");
+  } catch {
+    return "";
+  }
 }

@@ -40,7 +40,10 @@ export async function selectContainers(
     import("../engine/list.ts"),
   ]);
   const filters = parseFilters(flags.filter ?? [], PS_FILTERS);
-  const found = filterContainers(listContainers(engine, { all: true }), filters);
+  const descends = filters.has("ancestor")
+    ? (await import("../engine/descendants.ts")).descendsFrom.bind(undefined, engine)
+    : undefined;
+  const found = filterContainers(listContainers(engine, { all: true }), filters, descends ? { descends } : {});
   const fitting = found.filter(({ state }) => rules.statuses?.includes(state.status) ?? true);
   return (flags.latest ? found.slice(0, 1) : fitting).map(({ record }) => record.id);
 }

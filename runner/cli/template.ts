@@ -16,18 +16,21 @@ export function compileTemplate(source: string): (data: unknown) => string {
 
 /**
  * One line a row. `table …` aligns the columns, which tabs separate, below a row of headings. `headings` has the heading of
- * every field.
+ * every field; without it there are rows only.
  */
-export function compileRows(source: string, headings: Record<string, unknown>): (rows: readonly object[]) => string {
+export function compileRows(
+  source: string,
+  headings: Record<string, unknown> | undefined,
+): (rows: readonly object[]) => string {
   const table = /^table(?=[\s{])[ \t]*/.exec(source)?.[0];
   const template = parse(source.slice(table?.length ?? 0), NAMES);
   unescapeText(template);
   if (table === undefined) {
     return (rows) => rows.map((row) => `${evaluate(template, row, FUNCTIONS)}\n`).join("");
   }
-  const head = evaluate(template, headings, HEADER_FUNCTIONS);
+  const head = headings === undefined ? [] : [evaluate(template, headings, HEADER_FUNCTIONS)];
   return (rows) =>
-    formatTable([head, ...rows.map((row) => evaluate(template, row, FUNCTIONS))].map((line) => line.split("\t")));
+    formatTable([...head, ...rows.map((row) => evaluate(template, row, FUNCTIONS))].map((line) => line.split("\t")));
 }
 
 /** People type `\t` and `\n` in single quotes, and docker turns them into what they mean. */

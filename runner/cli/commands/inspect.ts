@@ -1,5 +1,5 @@
 import { TsboxError } from "../../base/error.ts";
-import { choice, string } from "../flags.ts";
+import { boolean, choice, string } from "../flags.ts";
 import { errorText } from "../print-error.ts";
 import { compileTemplate } from "../template.ts";
 import { defineVerb, engineOf } from "../verb.ts";
@@ -13,6 +13,7 @@ export default defineVerb({
   summary: "Show all that is known of containers or images.",
   flags: {
     format: string({ short: "f", placeholder: "TEMPLATE", help: '"json", or a Go template for each' }),
+    size: boolean({ short: "s", help: "of containers also what they have written, and their size with the image's" }),
     type: choice(["container", "image", "all"], { help: "look for one kind only" }),
   },
   words: { min: 1 },
@@ -41,11 +42,18 @@ export default defineVerb({
     }
     return status;
 
+    async function sizesOf(word: string): Promise<object> {
+      const { wholeSizes } = await import("../../engine/container-sizes.ts");
+      const { find } = await import("../../engine/list.ts");
+      const [size] = await wholeSizes(engine, [find(engine, word)]);
+      return { SizeRw: size?.own, SizeRootFs: size?.whole };
+    }
+
     async function look(word: string): Promise<object> {
       if (flags.type !== "image") {
         const { inspectContainer } = await import("../../engine/inspect.ts");
         try {
-          return inspectContainer(engine, word);
+          return { ...inspectContainer(engine, word), ...(flags.size && (await sizesOf(word))) };
         } catch (error) {
           if (flags.type === "container" || !isMissing(error)) throw error;
         }

@@ -8,7 +8,11 @@ export default defineVerb({
   name: "start",
   usage: "CONTAINER…",
   summary: "Start containers that were made or have ended.",
-  description: "A container that starts again keeps its files, id, name and host name.",
+  description:
+    "A container that starts again keeps its files, id, name and host name.\n\n" +
+    "No daemon starts containers after a reboot: --filter should-start-after-boot=true selects those with --restart always, and those with " +
+    "unless-stopped that nobody has stopped. As a user unit of systemd, with lingering enabled: ExecStart=tsbox start --filter " +
+    "should-start-after-boot=true, Type=oneshot, RemainAfterExit=yes.",
   flags: {
     attach: boolean({ short: "a", help: "show its output, pass signals on, and end with its status" }),
     interactive: boolean({ short: "i", help: "attach, and pass standard input on" }),
@@ -26,10 +30,19 @@ export default defineVerb({
   examples: [
     ["tsbox start web db", "two containers, in the background"],
     ["tsbox start -ai shell", "a shell as it was left"],
+    [
+      "tsbox start --all --filter restart-policy=always",
+      "what a reboot has ended; of use in a unit or crontab's @reboot",
+    ],
   ],
   async act({ flags, words: given }, context) {
     const engine = engineOf(context);
-    const words = await selectContainers(engine, given, flags, { command: "start", statuses: ["created", "exited"] });
+    const selected = await selectContainers(engine, given, flags, {
+      command: "start",
+      statuses: ["created", "exited"],
+    });
+    // the oldest first: what shares another one's namespaces was made after it
+    const words = given.length > 0 ? selected : selected.reverse();
     const { start, startAttached } = await import("../../engine/start.ts");
     if (!flags.attach && !flags.interactive) return forEachWord(words, context, (word) => start(engine, word));
     const [word] = words;

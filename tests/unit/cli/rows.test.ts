@@ -114,7 +114,9 @@ test("ps filters by every key", () => {
   assert.equal(names("ancestor=alpine"), []);
   assert.equal(names("before=web"), ["job"]);
   assert.equal(names("since=job"), ["web"]);
-  assert.equal(names("since=nope"), []);
+  assert.throws(() => names("since=nope"), /no name or id matches/);
+  assert.equal(names("until=0s", "restart-policy=no"), ["web", "job"]);
+  assert.throws(() => names("status=asleep"), /expected created/);
   assert.equal(names("volume=/srv"), ["web"]);
   assert.equal(names("network=none", "name=job"), ["job"]);
   assert.ok(impliesAll(parseFilters(["exited=0"], PS_FILTERS)));

@@ -126,9 +126,11 @@ test("an entrypoint is a word, a JSON list, or nothing", () => {
   assert.throws(() => parseEntrypoint("[1]"), /list of strings/);
 });
 
-test("networks are none or host", () => {
+test("networks are none, the host's or a container's", () => {
   assert.is(parseNetwork("none"), "none");
-  assert.throws(() => parseNetwork("bridge"), /expected none or host/);
+  assert.throws(() => parseNetwork("bridge"), /expected none, host or container/);
+  assert.is(parseNetwork("container:web"), "container:web");
+  assert.throws(() => parseNetwork("container:"), /expected none/);
 });
 
 test("a stop timeout of -1 never ends", () => {
