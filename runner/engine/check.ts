@@ -19,15 +19,16 @@ import { isIndexType } from "../oci/media-types.ts";
 import { familiarName, parseReference } from "../oci/reference.ts";
 import type { Descriptor, Digest } from "../oci/types.ts";
 import { parseImageConfig, parseIndex, parseJson, parseManifest } from "../oci/validate.ts";
+import { idMapText } from "../plan/idmap.ts";
 import { hasBlob, readBlob } from "../store/blobs.ts";
 import { readIndex, refName } from "../store/image-index.ts";
-import type { LayerMeta } from "../store/layer-store.ts";
+import { hasLayer, type LayerMeta, layerRoot, layersBelongHere } from "../store/layer-store.ts";
 import { type StoreLayout, storeLayout } from "../store/layout.ts";
 import { leaseStore } from "../store/lease.ts";
 import type { Engine } from "./engine.ts";
 import { remakeIndex } from "./remake-index.ts";
 import { removeTrees } from "./remove-trees.ts";
-import { fetchAgain, type RepairOptions, remakeLayer, remakeLowers } from "./repair.ts";
+import { fetchAgain, identityOf, type RepairOptions, remakeLayer, remakeLowers } from "./repair.ts";
 import { findOrphans } from "./sweep.ts";
 
 /** Something that is wrong in the store. */
@@ -71,7 +72,7 @@ export async function checkStore(engine: Engine, options: CheckOptions): Promise
     const checker = new Checker(engine, layout, options);
     await checker.images();
     await checker.otherBlobs();
-    checker.layers();
+    await checker.layers();
     checker.containers();
     checker.volumes();
     const { files, layers } = findOrphans(engine, 0);
@@ -114,6 +115,15 @@ export async function repairStore(engine: Engine, options: CheckOptions): Promis
   }
 }
 
+/** A layer that an image needs. */
+interface NeededLayer {
+  diffID: Digest;
+  entry: Descriptor;
+  blob?: Descriptor;
+  /** Chains of the layers that it lies on, topmost first. */
+  below: Digest[];
+}
+
 class Checker {
   readonly result: Checked = {
     images: 0,
@@ -127,7 +137,7 @@ class Checker {
   };
   readonly #seen = new Map<Digest, boolean>();
   /** diffID of each chainID of the images that could be read, and the entry it is needed for. */
-  readonly #chains = new Map<Digest, { diffID: Digest; entry: Descriptor }>();
+  readonly #chains = new Map<Digest, NeededLayer>();
 
   constructor(
     private readonly engine: Engine,
@@ -177,8 +187,11 @@ class Checker {
           `its config names ${rootfs.diff_ids.length} layers, its manifest ${layers.length}`,
         );
       }
-      for (const [i, chainID] of chainIDs(rootfs.diff_ids).entries()) {
-        this.#chains.set(chainID, { diffID: rootfs.diff_ids[i] as Digest, entry });
+      const chain = chainIDs(rootfs.diff_ids);
+      for (const [i, chainID] of chain.entries()) {
+        const blob = rootfs.diff_ids.length === layers.length ? layers[i] : undefined;
+        const below = chain.slice(0, i).reverse();
+        this.#chains.set(chainID, { diffID: rootfs.diff_ids[i] as Digest, entry, below, ...(blob && { blob }) });
       }
     } catch (error) {
       this.#problem(`image "${name}"`, (error as Error).message);
@@ -238,14 +251,14 @@ class Checker {
     }
   }
 
-  layers(): void {
+  async layers(): Promise<void> {
     for (const key of names(this.layout.layers)) {
       for (const name of names(join(this.layout.layers, key))) {
         const chainID = `sha256:${name}`;
         if (!isDigest(chainID)) continue;
         this.result.layers++;
         const folder = join(this.layout.layers, key, name);
-        const state = this.#layerState(folder, chainID);
+        const state = this.#layerState(folder, chainID) ?? (await this.#layerContent(key, chainID));
         if (state === undefined) continue;
         const needed = this.#chains.get(chainID);
         this.#problem(`unpacked layer ${chainID} (${key})`, state, () =>
@@ -269,6 +282,31 @@ class Checker {
       return `its meta.json has diffID ${visible(String(meta.diffID))}, its image ${needed.diffID}`;
     }
     return undefined;
+  }
+
+  /** Against the layer's blob, where there is one and it is right. */
+  async #layerContent(key: string, chainID: Digest): Promise<string | undefined> {
+    const { engine, layout } = this;
+    const needed = this.#chains.get(chainID);
+    const identity = identityOf(engine, key);
+    if (this.options.quick || !identity || !needed?.blob || !this.#seen.get(needed.blob.digest)) return undefined;
+    // unpacked by another user, or on another machine: the next run makes them anew
+    if (!layersBelongHere(layout, key, idMapText(identity))) return undefined;
+    if (!needed.below.every((one) => hasLayer(layout, key, one))) return undefined;
+    this.options.signal?.throwIfAborted();
+    const { layerDamage } = await import("./verify-layer.ts");
+    const layer = {
+      root: layerRoot(layout, key, chainID),
+      lowers: needed.below.map((one) => layerRoot(layout, key, one)),
+      blob: needed.blob,
+      diffID: needed.diffID,
+    };
+    try {
+      return await layerDamage(engine, identity, layer, this.options.signal);
+    } catch (error) {
+      this.options.signal?.throwIfAborted();
+      return `it cannot be compared with its blob: ${(error as Error).message}`;
+    }
   }
 
   containers(): void {

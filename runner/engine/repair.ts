@@ -5,6 +5,7 @@ import type { ContainerRecord } from "../container/record.ts";
 import { isManifestType } from "../oci/media-types.ts";
 import { parseReference, type Reference } from "../oci/reference.ts";
 import type { Descriptor, Digest } from "../oci/types.ts";
+import type { Identity } from "../plan/idmap.ts";
 import { RegistryClient } from "../registry/client.ts";
 import type { ConnectionOptions } from "../registry/options.ts";
 import { BlobDownload, blobStream, putBlob } from "../store/blob-store.ts";
@@ -15,6 +16,7 @@ import { stagingFolder } from "../store/staging.ts";
 import { containerState } from "./container-state.ts";
 import type { Engine } from "./engine.ts";
 import { layerDescriptors } from "./image-layers.ts";
+import { makeInitLayer } from "./init-layer.ts";
 import { registryOptions } from "./registry-options.ts";
 import { removeTrees } from "./remove-trees.ts";
 import { findImage, loadImage, type StoredImage } from "./stored-image.ts";
@@ -87,18 +89,33 @@ export async function remakeLayer(
     );
   if (user) throw new TsboxError(`container "${user.name}" runs on it: stop it first`, { code: "LAYER_IN_USE" });
   const release = await leaseStore(layout);
+  const aside = stagingFolder(layout);
+  const damaged = join(aside.path, basename(folder));
+  const identity = identityOf(engine, key);
   try {
-    const aside = stagingFolder(layout);
-    renameSync(folder, join(aside.path, basename(folder)));
+    renameSync(folder, damaged);
+    if (!entry || !identity) return "removed";
+    const lowers = await unpack(engine, loadImage(layout, entry), identity);
+    // containers that are there have its path in their plans
+    if (existsSync(join(damaged, "init"))) {
+      await makeInitLayer(engine, lowers.slice(lowers.indexOf(join(folder, "root"))), identity);
+    }
+    return "unpacked again";
+  } catch (error) {
+    if (existsSync(damaged) && !existsSync(folder)) renameSync(damaged, folder);
+    throw error;
+  } finally {
     await removeTrees(engine, [aside.path], engine.identity()).catch(() => {});
     aside.release();
-    const identity = engine.identity();
-    if (!entry || key !== identity.key) return "removed";
-    await unpack(engine, loadImage(layout, entry));
-    return "unpacked again";
-  } finally {
     release();
   }
+}
+
+/** The id map that a key of unpacked layers names; undefined where this caller has none of that name. */
+export function identityOf(engine: Engine, key: string): Identity | undefined {
+  const kept = /^keep-(\d+)-(\d+)$/.exec(key);
+  const identity = engine.identity(kept ? { uid: Number(kept[1]), gid: Number(kept[2]) } : undefined);
+  return identity.key === key ? identity : undefined;
 }
 
 /** The layers that a container was made on, from its image. */
@@ -116,10 +133,10 @@ export async function remakeLowers(engine: Engine, record: ContainerRecord): Pro
   return "unpacked its layers again";
 }
 
-async function unpack(engine: Engine, image: StoredImage): Promise<void> {
+async function unpack(engine: Engine, image: StoredImage, identity = engine.identity()): Promise<string[]> {
   const layout = storeLayout(engine.root);
   const layers = layerDescriptors(image.manifest, image.config);
-  await unpackLayers(engine, engine.identity(), image.config.rootfs.diff_ids, (number) =>
+  return unpackLayers(engine, identity, image.config.rootfs.diff_ids, (number) =>
     blobStream(layout, (layers[number] as { digest: Digest }).digest),
   );
 }

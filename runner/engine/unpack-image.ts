@@ -117,13 +117,7 @@ export async function unpackOne(
   let committed = false;
   try {
     const root = `${staged.path}/root`;
-    mkdirSync(root, { mode: 0o755 });
-    const plan = storePlan(identity, [{ op: "private-mounts" }, { op: "apply", root, lowers }], EVENTS_FD);
-    const file = "bytes" in source ? source : undefined;
-    const byThread = worker && expected.diffID && file && file.size >= WORTH_A_THREAD;
-    const { unpacked, applied } = byThread
-      ? await passFile(plan, file, expected, worker)
-      : await passStream(plan, file ? file.bytes() : (source as AsyncIterable<Uint8Array>), expected);
+    const { unpacked, applied } = await unpackInto(root, identity, source, lowers, expected, worker);
     const diffID = unpacked.diffID as Digest;
     const chainID =
       expected.chainID ?? (chainIDs(expected.parent ? [expected.parent, diffID] : [diffID]).at(-1) as Digest);
@@ -138,6 +132,24 @@ export async function unpackOne(
     if (!committed) await removeTrees(engine, [staged.path], identity).catch(() => {});
     staged.release();
   }
+}
+
+/** Unpacks one layer into a folder that is made for it. */
+export async function unpackInto(
+  root: string,
+  identity: Identity,
+  source: LayerBytes,
+  lowers: string[],
+  expected: Expected,
+  worker?: UnpackWorker,
+): Promise<Passed> {
+  mkdirSync(root, { mode: 0o755 });
+  const plan = storePlan(identity, [{ op: "private-mounts" }, { op: "apply", root, lowers }], EVENTS_FD);
+  const file = "bytes" in source ? source : undefined;
+  const byThread = worker && expected.diffID && file && file.size >= WORTH_A_THREAD;
+  return byThread
+    ? passFile(plan, file, expected, worker)
+    : passStream(plan, file ? file.bytes() : (source as AsyncIterable<Uint8Array>), expected);
 }
 
 interface Passed {

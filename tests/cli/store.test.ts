@@ -1,10 +1,12 @@
 /** The store as people keep it: what takes room, what is cleaned up, what is damaged, and what happens to it at the same time. */
 import { createHash } from "node:crypto";
 import {
+  chmodSync,
   existsSync,
   mkdirSync,
   readdirSync,
   readFileSync,
+  rmSync,
   statSync,
   symlinkSync,
   truncateSync,
@@ -312,6 +314,101 @@ able("system check finds every kind of damage, and --repair sets it right", asyn
   assert.is(failed.code, 1);
   assert.match(failed.stdout, /could not be repaired: /);
   assert.is(statSync(blobFile(box, image.layers[1]?.digest as string)).size, 1000, "the damaged one stays");
+});
+
+able(
+  "one byte of an unpacked file that is another is found and repaired, from the blob or from the registry",
+  async () => {
+    await using box = workspace();
+    await using registry = await fakeRegistry();
+    const image = await registry.add("app", "1", [
+      { a: "1", "usr/file": noise(200_000) },
+      { b: "2", "usr/c": "3" },
+    ]);
+    const name = `${registry.host}/app:1`;
+    ok(await box.tsbox("pull", "-q", name));
+    ok(await box.tsbox("create", "--name", "made", name, "/none"));
+    const key = join(rootOf(box), "layers", readdirSync(join(rootOf(box), "layers"))[0] as string);
+    const file = (path: string) => {
+      const found = layers(box)
+        .map((layer) => join(key, layer, "root", path))
+        .find((one) => existsSync(one));
+      return found as string;
+    };
+    const damage = () => {
+      const path = file("usr/file");
+      const { atime, mtime } = statSync(path);
+      const bytes = readFileSync(path);
+      bytes[150_000] = (bytes[150_000] as number) ^ 1;
+      writeFileSync(path, bytes);
+      utimesSync(path, atime, mtime);
+    };
+    const right = createHash("sha256")
+      .update(readFileSync(file("usr/file")))
+      .digest("hex");
+    const repaired = async () => {
+      assert.match(ok(await box.tsbox("system", "check", "--repair")), /unpacked again[\s\S]*all is well again$/);
+      assert.is(
+        createHash("sha256")
+          .update(readFileSync(file("usr/file")))
+          .digest("hex"),
+        right,
+      );
+      assert.match(ok(await box.tsbox("system", "check")), /all is well$/);
+      assert.equal(leftovers(rootOf(box)), []);
+    };
+
+    damage();
+    const found = await box.tsbox("system", "check");
+    assert.is(found.code, 1);
+    assert.match(found.stdout, /unpacked layer sha256:\w+ \(\w+\): "\/usr\/file" has another content\n/);
+    assert.match(ok(await box.tsbox("system", "check", "--quick")), /all is well$/);
+    await repaired();
+
+    // of the other layer: one too many, one missing, one of another mode; the blob is damaged as well
+    writeFileSync(file("usr/c").replace(/c$/, "d"), "");
+    rmSync(file("usr/c"));
+    chmodSync(file("b"), 0o777);
+    damage();
+    const blob = blobFile(box, image.layers[0]?.digest as string);
+    truncateSync(blob, 100);
+    const both = await box.tsbox("system", "check");
+    assert.match(both.stdout, /"\/b" has another mode, "\/usr\/c" is missing, "\/usr\/d" is not of the layer\n/);
+    assert.not.match(both.stdout, "/usr/file", "what its blob should be is not known");
+    assert.match(both.stdout, "has 100 bytes, expected");
+    await repaired();
+
+    // a container that was there before finds all it needs
+    assert.match((await box.tsbox("start", "made")).stderr, /none/);
+  },
+);
+
+able("trees of all kinds are what their blobs say", async () => {
+  await using box = workspace();
+  ok(await box.tsbox("load", "-q", "-i", busybox.path));
+  const script =
+    "rm -r /etc; mkdir /etc; echo x >/etc/new; truncate -s 5000000 /sparse; echo end >>/sparse; ln /sparse /again; mkdir /a; touch /a/b /a.b; mkfifo /pipe";
+  ok(await box.tsbox("run", "--name", "made", busybox.reference, "sh", "-c", script));
+  ok(await box.tsbox("commit", "-q", "made", "mine:1"));
+  ok(await box.tsbox("rm", "made"));
+  ok(await box.tsbox("run", "--rm", "--userns", "keep-id", "mine:1", "true"));
+  // links in the way, a file told twice, hard links to layers below, marks with nothing to hide
+  const below = archive(
+    folder("lib64"),
+    entry({ name: "lib", type: "2", link: "lib64" }),
+    entry({ name: "lib64/one" }, "1"),
+  );
+  const above = archive(
+    entry({ name: "lib/two" }, "first"),
+    entry({ name: "lib/two" }, "second"),
+    entry({ name: "linked", type: "1", link: "lib64/one" }),
+    entry({ name: "gone/.wh.nothing" }, ""),
+    entry({ name: "deep/er/file" }, "x"),
+  );
+  ok(await box.run(["load", "-q"], { input: tarOf(ociParts([below, above], "odd:1").files) }));
+  ok(await box.tsbox("run", "--rm", "base", "true"));
+  assert.match(ok(await box.tsbox("system", "check")), /all is well$/);
+  assert.equal(leftovers(rootOf(box)), []);
 });
 
 able("what was loaded from a file cannot be fetched again, and loading it again repairs it", async () => {

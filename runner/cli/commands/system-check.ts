@@ -6,9 +6,11 @@ import { defineVerb, engineOf } from "../verb.ts";
 export default defineVerb({
   name: "system check",
   usage: "",
-  summary: "Verify the store: the digest of every blob, and that layers, names, containers and volumes are whole.",
+  summary:
+    "Verify the store: the digest of every blob, every file of unpacked layers, and that names, containers and volumes are whole.",
   description:
-    "Of unpacked layers it looks at what they are, not at the content of each file. The exit status is 1 when something is wrong and was not repaired.",
+    "Each unpacked layer is compared with what its blob unpacks to, which takes as long as unpacking it, and room for the largest layer. " +
+    "The exit status is 1 when something is wrong and was not repaired.",
   flags: {
     quick: boolean({ short: "q", help: "sizes and names only: no content is read" }),
     repair: boolean({
