@@ -1,3 +1,4 @@
+import { journal } from "../container/journal.ts";
 import { OCI_CONFIG, OCI_MANIFEST } from "../oci/media-types.ts";
 import { familiarName, formatReference, parseReference } from "../oci/reference.ts";
 import type { Descriptor, Digest, HistoryEntry, ImageConfig, Manifest } from "../oci/types.ts";
@@ -46,6 +47,9 @@ export async function keepImage(world: BuildWorld, state: StageState, made: Made
       signal: options.signal,
     });
   }
+  // podman's word
+  const told = references.length > 0 ? references.map(formatReference) : [config];
+  for (const one of told) journal(engine.root, { type: "image", action: "build", id: config, name: one });
   return { imageID: config, manifestDigest: entry.digest, names };
 }
 

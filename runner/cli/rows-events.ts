@@ -4,7 +4,7 @@ import { visible } from "../base/error.ts";
 import type { JournalEntry } from "../container/journal.ts";
 import { applyFilters, type Filters, hasLabel } from "./filter.ts";
 
-export const EVENT_FILTERS = ["type", "event", "container", "image", "label", "volume"] as const;
+export const EVENT_FILTERS = ["type", "event", "container", "image", "label", "volume", "scope"] as const;
 
 function attributes(entry: JournalEntry): Record<string, string> {
   const { time: _time, type: _type, action: _action, id: _id, labels, ...fields } = entry;
@@ -48,6 +48,7 @@ export function keepsEvent(entry: JournalEntry, filters: Filters): boolean {
     event: ({ action }, value) => action === value || action.startsWith(`${value}:`),
     container: (_, value) => isOf("container", value),
     image: (_, value) => isOf("image", value) || entry.image === value || entry.image === `${value}:latest`,
+    scope: (_, value) => value === "local",
     volume: (_, value) => isOf("volume", value),
     label: ({ labels = {} }, value) => hasLabel(labels, value),
   });

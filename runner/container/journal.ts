@@ -5,7 +5,7 @@ import { join } from "node:path";
 export interface JournalEntry {
   /** Nanoseconds since 1970. */
   time: string;
-  type: "container" | "image" | "volume";
+  type: "container" | "image" | "volume" | "builder";
   action: string;
   id: string;
   name?: string;

@@ -1,4 +1,5 @@
 import { TsboxError } from "../base/error.ts";
+import { journal } from "../container/journal.ts";
 import type { ContainerRecord } from "../container/record.ts";
 import {
   DOCKER_CONFIG,
@@ -18,7 +19,7 @@ import { openInbox } from "../store/inbox.ts";
 import { storeLayout } from "../store/layout.ts";
 import { leaseStore } from "../store/lease.ts";
 import { applyChanges } from "./config-changes.ts";
-import { containerState } from "./container-state.ts";
+import { containerState, tell } from "./container-state.ts";
 import { containerTree } from "./container-tree.ts";
 import type { Engine } from "./engine.ts";
 import { collectGarbage } from "./gc.ts";
@@ -100,6 +101,15 @@ export async function commit(engine: Engine, word: string, options: CommitOption
     await changeIndex(store, (entries) =>
       reference ? withName(entries, formatReference(reference), entry) : [...entries, entry],
     );
+    tell(engine, record, "commit", {
+      imageID: configBlob.digest,
+      ...(reference && { imageRef: formatReference(reference) }),
+      ...(options.message !== undefined && { comment: options.message }),
+    });
+    if (reference) {
+      const name = formatReference(reference);
+      journal(engine.root, { type: "image", action: "tag", id: configBlob.digest, name });
+    }
     return configBlob.digest;
   } finally {
     inbox.release();

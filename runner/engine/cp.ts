@@ -12,6 +12,7 @@ import { storePlan } from "../plan/build.ts";
 import { insideID } from "../plan/idmap.ts";
 import type { Op, Plan } from "../plan/types.ts";
 import { containerIdentity } from "./container-identity.ts";
+import { tell } from "./container-state.ts";
 import { viewPlan } from "./container-view.ts";
 import { type Destination, type GivenPath, givenPath, type Kind, placing } from "./copy-rules.ts";
 import type { Engine } from "./engine.ts";
@@ -46,6 +47,25 @@ const LINKS_MAX = 40;
 
 /** Copies between a container and the host, an archive, or another container. */
 export async function copy(
+  engine: Engine,
+  from: CopyEnd,
+  to: CopyEnd,
+  options: CopyOptions,
+  archive: { input: AsyncIterable<Uint8Array>; output: Writable },
+): Promise<Copied> {
+  const copied = await copyFiles(engine, from, to, options, archive);
+  tellCopy(engine, from, "archive-path");
+  tellCopy(engine, to, "extract-to-dir");
+  return copied;
+}
+
+/** docker's words for the two halves. */
+function tellCopy(engine: Engine, end: CopyEnd, action: string): void {
+  if (typeof end !== "object" || !("container" in end)) return;
+  tell(engine, engine.containers.find(end.container), action, { path: end.path });
+}
+
+async function copyFiles(
   engine: Engine,
   from: CopyEnd,
   to: CopyEnd,

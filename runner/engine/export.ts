@@ -1,6 +1,7 @@
 import { type PackTarResult, packTar } from "../layers/pack.ts";
 import type { Op } from "../plan/types.ts";
 import { containerIdentity } from "./container-identity.ts";
+import { tell } from "./container-state.ts";
 import { containerTree, mergedOps } from "./container-tree.ts";
 import type { Engine } from "./engine.ts";
 import { mergedOwners, packing } from "./pack-layer.ts";
@@ -35,4 +36,5 @@ export async function exportContainer(engine: Engine, word: string, options: Exp
   await packing(identity, ops, options.signal, (records) =>
     writeOutput("export", options.path, packTar(records, tarOptions, result), options.signal),
   );
+  tell(engine, record, "export");
 }

@@ -1,6 +1,7 @@
 import { createReadStream } from "node:fs";
 import { abortable } from "../base/abortable.ts";
 import { TsboxError } from "../base/error.ts";
+import { journal } from "../container/journal.ts";
 import { sniff } from "../layers/decompress.ts";
 import { OCI_CONFIG, OCI_LAYER, OCI_LAYER_GZIP, OCI_LAYER_ZSTD, OCI_MANIFEST } from "../oci/media-types.ts";
 import { hostPlatform } from "../oci/platform.ts";
@@ -71,6 +72,8 @@ export async function importRoot(engine: Engine, options: ImportOptions): Promis
     await changeIndex(store, (entries) =>
       reference ? withName(entries, formatReference(reference), entry) : [...entries, entry],
     );
+    const name = reference === undefined ? configBlob.digest : formatReference(reference);
+    journal(engine.root, { type: "image", action: "import", id: configBlob.digest, name });
     return configBlob.digest;
   } finally {
     inbox.release();

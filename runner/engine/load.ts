@@ -1,5 +1,6 @@
 import { abortable } from "../base/abortable.ts";
 import { TsboxError, visible } from "../base/error.ts";
+import { journal } from "../container/journal.ts";
 import { hostPlatform, platformMatches } from "../oci/platform.ts";
 import { familiarName, formatReference, parseReference, type Reference } from "../oci/reference.ts";
 import type { Descriptor, Digest, Platform } from "../oci/types.ts";
@@ -172,7 +173,10 @@ async function addImage(
     const isSame = leadsTo(store, manifest.config.digest);
     return references.reduce((all, one) => withName(all, formatReference(one), descriptor, isSame), entries);
   });
-  return { names: references.map(familiarName), id: manifest.config.digest };
+  const id = manifest.config.digest;
+  const told = references.length > 0 ? references.map(formatReference) : [id];
+  for (const name of told) journal(engine.root, { type: "image", action: "load", id, name });
+  return { names: references.map(familiarName), id };
 }
 
 /** In OCI layouts a name may be any text; the image is worth having without. */

@@ -1,5 +1,6 @@
 import { existsSync } from "node:fs";
 import { join } from "node:path";
+import { type JournalEntry, journal } from "../container/journal.ts";
 import { buildCacheFolder, StepCache } from "../store/build-cache.ts";
 import { storeLayout } from "../store/layout.ts";
 import { claimStore, noteRemoved } from "../store/lease.ts";
@@ -20,6 +21,12 @@ import { type ListedVolume, removeUnused, volumes } from "./volumes.ts";
 export interface Pruned {
   removed: string[];
   bytes: number;
+}
+
+/** docker: one event for the whole, with what it gave back. */
+function told(engine: Engine, type: JournalEntry["type"], result: Pruned): Pruned {
+  journal(engine.root, { type, action: "prune", id: "", reclaimed: String(result.bytes) });
+  return result;
 }
 
 /** A container that was made so long ago and has not started never will: its `run` is gone. */
@@ -49,7 +56,7 @@ export async function pruneContainers(
     result.removed.push(record.id);
     result.bytes += sizes[i] ?? 0;
   }
-  return result;
+  return told(engine, "container", result);
 }
 
 export interface PruneImages {
@@ -82,15 +89,16 @@ export async function pruneImages(engine: Engine, options: PruneImages): Promise
   }
   result.bytes = freed ?? 0;
   await collectGarbage(engine);
-  return result;
+  return told(engine, "image", result);
 }
 
-/** Removes anonymous volumes that no container has. */
+/** Removes volumes that no container has: anonymous ones, or with `all` those of a name as well. */
 export async function pruneVolumes(
   engine: Engine,
   choose: (volumes: ListedVolume[]) => ListedVolume[],
+  { all = false }: { all?: boolean } = {},
 ): Promise<Pruned> {
-  const chosen = choose(volumes(engine).filter(({ anonymous, users }) => anonymous && users.length === 0));
+  const chosen = choose(volumes(engine).filter(({ anonymous, users }) => (all || anonymous) && users.length === 0));
   const sizes = await treeSizes(
     engine,
     chosen.map(({ mountpoint }) => mountpoint),
@@ -100,7 +108,7 @@ export async function pruneVolumes(
     chosen.map(({ name }) => name),
   );
   const bytes = chosen.reduce((sum, { name }, i) => sum + (removed.includes(name) ? (sizes[i] ?? 0) : 0), 0);
-  return { removed, bytes };
+  return told(engine, "volume", { removed, bytes });
 }
 
 export interface PruneBuildCache {
@@ -141,5 +149,5 @@ export async function pruneBuildCache(engine: Engine, { all, before }: PruneBuil
   } finally {
     release();
   }
-  return result;
+  return told(engine, "builder", result);
 }

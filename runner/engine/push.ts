@@ -1,5 +1,6 @@
 import { createReadStream, existsSync } from "node:fs";
 import { TsboxError, visible } from "../base/error.ts";
+import { journal } from "../container/journal.ts";
 import { isForeignLayer } from "../oci/media-types.ts";
 import { formatReference, parseReference, type Reference } from "../oci/reference.ts";
 import type { Descriptor, Digest } from "../oci/types.ts";
@@ -70,6 +71,7 @@ export async function push(engine: Engine, word: string, options: PushOptions = 
     form.release();
   }
   rememberRepository(layout, reference, form.manifest.layers);
+  journal(engine.root, { type: "image", action: "push", id: image.id, name: formatReference(reference) });
   return { reference, digest: form.digest, size: form.bytes.length };
 }
 

@@ -1,4 +1,5 @@
 import { TsboxError, visible } from "../base/error.ts";
+import { journal } from "../container/journal.ts";
 import { writeArchive } from "../layers/writer.ts";
 import { formatPlatform, platformMatches } from "../oci/platform.ts";
 import type { Descriptor, Digest, Platform } from "../oci/types.ts";
@@ -37,10 +38,14 @@ export async function save(engine: Engine, references: string[], options: SaveOp
   // nothing of the images may be swept while they are written
   const release = await leaseStore(storeLayout(engine.root));
   try {
-    const images = await prepare(engine, collect(engine, references, options.platform), options);
+    const asked = collect(engine, references, options.platform);
+    const images = await prepare(engine, asked, options);
     if (format === "oci-dir") await saveLayout(images, path as string, options.signal);
     else if (format === "docker-dir") await saveDirectory(only(images, path as string), path as string, options);
     else await saveArchive(images, options);
+    for (const { image, names } of asked) {
+      journal(engine.root, { type: "image", action: "save", id: image.id, name: names[0] ?? image.id });
+    }
   } catch (error) {
     throw path === undefined ? error : unwritable("save", path, error);
   } finally {

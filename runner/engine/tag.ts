@@ -34,6 +34,7 @@ export async function untag(engine: Engine, source: string, names: string[]): Pr
     );
     return [...kept, ...orphaned.map(withoutName)];
   });
+  for (const name of gone) journal(engine.root, { type: "image", action: "untag", id: image.id, name });
   return gone.map((name) => familiarName(parseReference(name)));
 
   function stored(word: string): string {

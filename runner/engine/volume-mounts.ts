@@ -9,6 +9,7 @@ import { storeLayout } from "../store/layout.ts";
 import { makeVolume, readVolume, renameVolume, volumeFolder, withVolumes } from "../store/volumes.ts";
 import type { Engine } from "./engine.ts";
 import type { ImageMount, ImageVolumes, MountFlag, RunOptions, VolumeMount } from "./run-options.ts";
+import { tellVolume } from "./volume-events.ts";
 import { parseVolumeOptions } from "./volume-options.ts";
 
 /** A volume at a place of a container to be. It need not exist yet. */
@@ -164,6 +165,7 @@ export async function makeVolumesOf(engine: Engine, mounts: UserMount[], work: (
         ...mount.make,
         anonymous: mount.anonymous ?? false,
       });
+      tellVolume(engine, "create", { name: mount.name, labels: mount.make.labels });
     }
     work();
   });

@@ -14,6 +14,7 @@ import {
 } from "../store/volumes.ts";
 import type { Engine } from "./engine.ts";
 import { removeTrees } from "./remove-trees.ts";
+import { tellVolume } from "./volume-events.ts";
 import { parseVolumeOptions } from "./volume-options.ts";
 
 /** A volume and who uses it. */
@@ -46,6 +47,7 @@ export async function createVolume(engine: Engine, wanted: NewVolume): Promise<s
         options,
         anonymous: wanted.name === undefined,
       });
+      tellVolume(engine, "create", { name, labels });
     } else if (Object.keys(options).length > 0 && !sameOptions(known.options, options)) {
       throw new TsboxError(`Cannot create volume "${name}": it exists with other options`, {
         code: "VOLUME_EXISTS",
@@ -88,7 +90,8 @@ export function findVolume(engine: Engine, word: string): ListedVolume {
 export async function removeVolume(engine: Engine, word: string): Promise<void> {
   const layout = storeLayout(engine.root);
   await withVolumes(layout, async () => {
-    const { name, users } = findVolume(engine, word);
+    const volume = findVolume(engine, word);
+    const { name, users } = volume;
     if (users.length > 0) {
       throw new TsboxError(
         `Cannot remove volume "${name}": container${users.length > 1 ? "s" : ""} ${users.join(", ")} use${users.length > 1 ? "" : "s"} it`,
@@ -96,6 +99,7 @@ export async function removeVolume(engine: Engine, word: string): Promise<void> 
       );
     }
     await takeVolume(layout, name, (path) => removeTrees(engine, [path], engine.identity()));
+    tellVolume(engine, "destroy", volume);
   });
 }
 
@@ -106,7 +110,9 @@ export async function removeUnused(engine: Engine, names: string[]): Promise<str
     const users = usersOfVolumes(engine);
     const free = names.filter((name) => !users.has(name) && readVolume(layout, name) !== undefined);
     for (const name of free) {
+      const meta = readVolume(layout, name) ?? { name };
       await takeVolume(layout, name, (path) => removeTrees(engine, [path], engine.identity()));
+      tellVolume(engine, "destroy", meta);
     }
     return free;
   });

@@ -90,6 +90,13 @@ export function replaceLimits(plan: Buffer, limits: Omit<Extract<Op, { op: "rlim
   return Buffer.from([...words.slice(0, start + 1), ...made, ...words.slice(end)].join("\0"), "utf8");
 }
 
+/** A container's plan whose monitor tells of it by other words: it has got another name. */
+export function replaceActor(plan: Buffer, journal: string, actor: string): Buffer {
+  const words = plan.toString("utf8").split("\0");
+  const at = words.findIndex((word, i) => word === "journal" && words[i + 1] === journal);
+  return at < 0 ? plan : Buffer.from([...words.slice(0, at + 2), actor, ...words.slice(at + 3)].join("\0"), "utf8");
+}
+
 function opWords(op: Op): (string | number)[] {
   switch (op.op) {
     case "private-mounts":

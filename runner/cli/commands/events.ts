@@ -10,12 +10,13 @@ const moment = (text: string) => parseMoment(text, Date.now());
 export default defineVerb({
   name: "events",
   usage: "",
-  summary: "Show what happens to containers and images, as it happens.",
+  summary: "Show what happens to containers, images and volumes, as it happens.",
   flags: {
     since: value(moment, { placeholder: "TIME", help: "begin with what happened since then" }),
     until: value(moment, { placeholder: "TIME", help: "end then" }),
     filter: list({ short: "f", placeholder: "KEY=VALUE", help: `keep some only, by ${EVENT_FILTERS.join(", ")}` }),
     format: string({ placeholder: "TEMPLATE", help: '"json", or a Go template' }),
+    noTrunc: boolean({ default: true, help: "accepted: nothing is cut", hidden: true }),
     stream: boolean({ default: true, help: "go on with what happens next (default true)" }),
   },
   words: { min: 0, max: 0 },

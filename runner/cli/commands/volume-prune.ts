@@ -1,3 +1,4 @@
+import type { ListedVolume } from "../../engine/volumes.ts";
 import { confirmed } from "../confirm.ts";
 import { parseFilters } from "../filter.ts";
 import { boolean, list } from "../flags.ts";
@@ -24,25 +25,14 @@ export default defineVerb({
     const all = flags.all || filters.get("all")?.includes("true") === true;
     const which = all ? "all volumes" : "the anonymous volumes";
     if (!flags.force && !(await confirmed(context, `This removes ${which} that no container has, for good.`))) return 1;
-    const { removeUnused, volumes } = await import("../../engine/volumes.ts");
-    const { treeSizes } = await import("../../engine/tree-size.ts");
+    const { pruneVolumes } = await import("../../engine/prune.ts");
     const engine = engineOf(context);
     const { sweepContainers } = await import("../../engine/gc.ts");
     await sweepContainers(engine).catch(() => {});
-    const unused = filterVolumes(
-      volumes(engine).filter((volume) => volume.users.length === 0 && (all || volume.anonymous)),
-      filters,
-      context.now(),
-    );
-    const bytes = await treeSizes(
-      engine,
-      unused.map(({ mountpoint }) => mountpoint),
-    );
-    const sizes = new Map(unused.map(({ name }, i) => [name, bytes[i] ?? 0]));
-    const removed = await removeUnused(engine, [...sizes.keys()]);
+    const choose = (unused: ListedVolume[]) => filterVolumes(unused, filters, context.now());
+    const { removed, bytes } = await pruneVolumes(engine, choose, { all });
     if (removed.length > 0) context.stdout.write(`Deleted Volumes:\n${removed.join("\n")}\n\n`);
-    const freed = removed.reduce((sum, name) => sum + (sizes.get(name) ?? 0), 0);
-    context.stdout.write(`Total reclaimed space: ${humanSize(freed)}\n`);
+    context.stdout.write(`Total reclaimed space: ${humanSize(bytes)}\n`);
     return 0;
   },
 });
