@@ -69,7 +69,7 @@ export class HelperServer {
   async #hello(stderr: () => string): Promise<void> {
     const { bytesRead } = await promisify(read)(this.#socket, Buffer.alloc(16), 0, 16, null);
     if (bytesRead > 0) return;
-    await this.#ended;
+    await this.#wait();
     throw new TsboxError(`Cannot start sandboxes: ${stderr().trim() || "the helper ended at once"}`, {
       code: "HELPER_FAILED",
       hint: `"tsbox doctor" tells what this machine lacks`,
@@ -179,9 +179,15 @@ export class HelperServer {
   /** Kills what still runs and waits until its files are removed. */
   async close(): Promise<void> {
     await this.#ready.catch(() => {});
-    this.#child.ref();
     closeSync(this.#socket);
-    await this.#ended;
+    await this.#wait();
+  }
+
+  /** Until it has ended: this process must not end before. */
+  #wait(): Promise<void> {
+    this.#child.ref();
+    (this.#child.stderr as Readable & { ref?(): void }).ref?.();
+    return this.#ended;
   }
 }
 
