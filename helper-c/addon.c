@@ -157,9 +157,15 @@ static napi_value fill(napi_env env, napi_callback_info info, int (*call)(const 
     return answer(env, &given, given.good ? call(path, out, capacity) : -EINVAL);
 }
 
+/* scanFolder(path, buffer, attributes) */
 static napi_value scan_folder(napi_env env, napi_callback_info info)
 {
-    return fill(env, info, tsbox_scan_folder);
+    struct arguments given = arguments_of(env, info, 3);
+    size_t capacity;
+    const char *path = text_at(env, &given, 0);
+    void *out = bytes_at(env, &given, 1, &capacity);
+    int32_t attributes = number_at(env, &given, 2);
+    return answer(env, &given, given.good ? tsbox_scan_folder(path, out, capacity, attributes) : -EINVAL);
 }
 
 static napi_value read_small(napi_env env, napi_callback_info info)

@@ -13,6 +13,7 @@
 #include <linux/openat2.h>
 #include <poll.h>
 #include <signal.h>
+#include <stdbool.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
@@ -91,6 +92,19 @@ static struct stamp stamp_of(const struct stat *status)
     };
 }
 
+/* Beside the mode: the entry has extended attributes. */
+#define HAS_ATTRIBUTES (1u << 31)
+
+/* Whether it has any; what cannot be asked counts as none. */
+static bool has_attributes(const char *folder, const char *name, mode_t mode)
+{
+    char path[PATH_MAX];
+    if (!S_ISREG(mode) && !S_ISDIR(mode))
+        return false;
+    int length = snprintf(path, sizeof path, "%s/%s", folder, name);
+    return length > 0 && (size_t)length < sizeof path && llistxattr(path, NULL, 0) > 0;
+}
+
 /* One entry of a folder; its name follows, with zeros up to a multiple of eight. */
 struct scanned {
     struct stamp stamp;
@@ -98,10 +112,10 @@ struct scanned {
 };
 
 /*
- * The entries of a folder with what lstat tells of them, as the file system has them. Returns the
- * bytes, or -errno; -EOVERFLOW: `capacity` is too small.
+ * The entries of a folder with what lstat tells of them, as the file system has them; if asked, also
+ * which have extended attributes. Returns the bytes, or -errno; -EOVERFLOW: `capacity` is too small.
  */
-EXPORT int tsbox_scan_folder(const char *path, uint8_t *out, size_t capacity)
+EXPORT int tsbox_scan_folder(const char *path, uint8_t *out, size_t capacity, int attributes)
 {
     DIR *folder = opendir(path);
     if (!folder)
@@ -133,7 +147,7 @@ EXPORT int tsbox_scan_folder(const char *path, uint8_t *out, size_t capacity)
         }
         struct scanned scanned = {
             .stamp = stamp_of(&status),
-            .mode = status.st_mode,
+            .mode = status.st_mode | (attributes && has_attributes(path, name, status.st_mode) ? HAS_ATTRIBUTES : 0),
             .links = (uint32_t)status.st_nlink,
             .device = (uint32_t)status.st_dev,
             .name_length = (uint32_t)length,

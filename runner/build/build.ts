@@ -160,12 +160,12 @@ class Build {
         this.#later.push(work);
       },
       note: (key, result) => this.#noted.set(key, result),
-      fetchStep: async (key, parent) => {
+      fetchStep: async (key, parent, linked) => {
         if (options.cacheFrom.length === 0) return undefined;
         const { StepImports } = await import("./cache/import-steps.ts");
         const note = (text: string) => this.#tell({ type: "note", text });
         this.#imports ??= new StepImports(engine, identity, options, note);
-        const found = await this.#imports.fetch(key, parent);
+        const found = await this.#imports.fetch(key, parent, linked);
         if (found) cache.put(key, found);
         return found;
       },

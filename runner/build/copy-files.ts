@@ -74,11 +74,16 @@ function sourceLine(source: Exclude<CopySource, TreeSource>): string {
 }
 
 export function entryLine(name: string, entry: SourceEntry): string {
-  const { kind, mode, uid, gid, link } = entry.record;
+  const { kind, mode, uid, gid, link, xattrs } = entry.record;
   const content = kind === RecordKind.SYMLINK ? Buffer.from(link).toString("hex") : (entry.digest?.() ?? "");
   const linked = entry.linked === undefined ? "" : ` = ${JSON.stringify(entry.linked)}`;
+  const attributes = xattrs.map(({ name, value }) => ` @${hex(name)}=${hex(value)}`).join("");
   // the name stands last: it may hold anything
-  return `${kind} ${mode.toString(8)} ${uid}:${gid} ${content}${linked} ${JSON.stringify(name)}`;
+  return `${kind} ${mode.toString(8)} ${uid}:${gid} ${content}${linked}${attributes} ${JSON.stringify(name)}`;
+}
+
+function hex(bytes: Uint8Array): string {
+  return Buffer.from(bytes).toString("hex");
 }
 
 function sha256(bytes: Uint8Array): string {

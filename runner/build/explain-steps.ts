@@ -45,13 +45,16 @@ export class Explainer {
     const is = changed ? await this.#files(step) : undefined;
     if (is) this.#cache.write("files", this.#filesOf(place), is);
     if (!this.#wanted) return undefined;
-    if (hit) return "in the cache";
+    if (hit) return parts.link ? "in the cache: with --link the steps before it do not count" : "in the cache";
     if (!step.useCache) return "made anew, as --no-cache says";
     if (!last) return "there was no such step in the last build of this file";
     if (last.key === key) return "what it made is no longer in the store";
     const reasons = Object.keys({ ...parts, ...last.parts }).flatMap((name) => {
       const [before, after] = [last.parts[name], parts[name]];
       if (JSON.stringify(before) === JSON.stringify(after)) return [];
+      if (name === "link") return [after ? "it has --link now" : "it has no --link any more"];
+      // that comes of it
+      if (name === "parent" && last.parts.link !== parts.link) return [];
       return [name === "content" && was && is ? files(was, is) : difference(name, before, after)];
     });
     return reasons.join("; ") || "it never ended";

@@ -5,11 +5,13 @@ import type { Engine } from "../engine/engine.ts";
 import { layerRecord, RecordKind } from "../layers/abi.ts";
 import type { HistoryEntry, ImageConfig, Platform, ProcessConfig } from "../oci/types.ts";
 import type { Identity } from "../plan/idmap.ts";
+import { blobStream } from "../store/blob-store.ts";
 import { hasBlob } from "../store/blobs.ts";
 import { type BuiltLayer, type KeyParts, type StepCache, type StepResult, stepKey } from "../store/build-cache.ts";
 import { hasLayer } from "../store/layer-store.ts";
 import { storeLayout } from "../store/layout.ts";
 import { stagingFolder } from "../store/staging.ts";
+import { lock, unlock } from "../sys/native.ts";
 import { changeConfig, commandWords, DEFAULT_SHELL, isConfigInstruction, workdirOf } from "./config.ts";
 import { OutsideContext } from "./context/local-tree.ts";
 import type { SourceTree } from "./context/source-tree.ts";
@@ -22,13 +24,13 @@ import { cleanPath, hasWildcards } from "./glob.ts";
 import type { MadeLayer } from "./make-layer.ts";
 import { type ModeChange, parseMode } from "./mode.ts";
 import type { BuildOptions, OnBuildEvent } from "./options.ts";
-import { onTop, type ParentTree } from "./parent-tree.ts";
+import { chainOn, onTop, type ParentTree } from "./parent-tree.ts";
 import type { Trash } from "./run-step.ts";
 import { scratchFolder } from "./scratch-folder.ts";
 import { StepFailed } from "./step-failed.ts";
 import { LayerSource } from "./tree/layer-source.ts";
 import { LayeredTree, type TreeNode } from "./tree/layered-tree.ts";
-import { TreeSource } from "./tree-source.ts";
+import { ENTRIES, TreeSource } from "./tree-source.ts";
 import { Expander, PREDEFINED, Variables } from "./variables.ts";
 
 /** What a stage is at some point of its instructions: an image in the making. */
@@ -67,7 +69,7 @@ export interface BuildWorld {
   /** A step is done, or was found. */
   note(key: string, result: StepResult): void;
   /** A step that other builds left for this one. */
-  fetchStep(key: string, parent: ParentTree): Promise<StepResult | undefined>;
+  fetchStep(key: string, parent: ParentTree, linked?: boolean): Promise<StepResult | undefined>;
   /** A new number for a step that people are shown. */
   nextStep(): number;
   /** The context; made when the first instruction asks for it. */
@@ -163,7 +165,9 @@ export class StageBuilder {
 
   #index: { lowers: string[]; nodes: Map<string, TreeNode> } | undefined;
 
-  #tree(): LayeredTree {
+  /** What an instruction sees of the image so far; with --link that is nothing. */
+  #tree(linked = false): LayeredTree {
+    if (linked) return new LayeredTree([]);
     const { lowers } = this.#state;
     return new LayeredTree(lowers, this.#index?.lowers === lowers ? this.#index.nodes : undefined);
   }
@@ -253,11 +257,13 @@ export class StageBuilder {
     createdBy: string,
     make: () => Promise<MadeLayer | undefined>,
     files?: () => Promise<string[]>,
+    linked = false,
   ): Promise<boolean> {
     const { cache, engine, identity, options } = this.#world;
     const parts: KeyParts = {
       ...own,
-      parent: this.#state.chainID ?? "scratch",
+      // with --link a layer is the same whatever it lies on
+      ...(linked ? { link: "yes" } : { parent: this.#state.chainID ?? "scratch" }),
       // times are part of what a step makes only where they are asked for
       ...(options.sourceDateEpoch !== undefined && { epoch: String(options.sourceDateEpoch) }),
     };
@@ -266,12 +272,12 @@ export class StageBuilder {
     if (found?.layer) {
       const layout = storeLayout(engine.root);
       const { chainID, digest } = found.layer;
-      if (!hasLayer(layout, identity.key, chainID) || !hasBlob(layout, digest)) {
+      if ((!linked && !hasLayer(layout, identity.key, chainID)) || !hasBlob(layout, digest)) {
         cache.forget(key);
         found = undefined;
-      }
+      } else if (linked) found = await this.#relinked(key, found, found.layer);
     }
-    if (this.#useCache) found ??= await this.#world.fetchStep(key, this.#state);
+    if (this.#useCache) found ??= await this.#world.fetchStep(key, this.#state, linked);
     if (!found) void this.#world.warmUp();
     await this.#why(key, parts, found, files);
     if (found) {
@@ -289,6 +295,30 @@ export class StageBuilder {
       this.#world.note(key, { created });
     }
     return false;
+  }
+
+  /** A layer that fits every tree, unpacked on this one. */
+  async #relinked(key: string, found: StepResult, layer: BuiltLayer): Promise<StepResult> {
+    const { cache, engine, identity, options } = this.#world;
+    const { lowers, chainID: parent } = this.#state;
+    const layout = storeLayout(engine.root);
+    const { diffID, digest } = layer;
+    const chainID = chainOn(parent, diffID);
+    const held = await lock(layout.lock(`layer-${identity.key}-${chainID.slice(7)}`));
+    try {
+      if (!hasLayer(layout, identity.key, chainID)) {
+        const { unpackOne } = await import("../engine/unpack-image.ts");
+        await this.#world.warmUp();
+        const expected = { diffID, chainID, signal: options.signal };
+        await unpackOne(engine, identity, blobStream(layout, digest), lowers, expected);
+      }
+    } finally {
+      unlock(held);
+    }
+    if (chainID === layer.chainID) return found;
+    const moved = { ...found, layer: { ...layer, chainID } };
+    cache.put(key, moved);
+    return moved;
   }
 
   /** A step is one only once its blob is in the store. */
@@ -522,8 +552,8 @@ export class StageBuilder {
       ...(owner && { owner }),
       ...(mode && { mode }),
     };
-    if (many && !request.parents && !/(\/|^\.{1,2})$/.test(destText) && !this.#isFolder(dest))
-      throw this.#needsFolder(one);
+    const isFolder = () => this.#tree(one.link).lookup(dest)?.kind === "directory";
+    if (many && !request.parents && !/(\/|^\.{1,2})$/.test(destText) && !isFolder()) throw this.#needsFolder(one);
     const from = one.from && (await this.#world.source(this.#expander.word(one.from, lookup), one.from.span));
     let gathered = false;
     const gather = async () => {
@@ -537,14 +567,20 @@ export class StageBuilder {
       for (const { text, value } of sources) {
         request.sources.push(...(await this.#sources(one, from, text, value, exclude)));
       }
-      if (request.sources.length > 1 && !request.intoFolder && !request.parents && !this.#isFolder(dest)) {
+      if (request.sources.length > 1 && !request.intoFolder && !request.parents && !isFolder()) {
         throw this.#needsFolder(one);
       }
     };
     // what a stage or image has at a place never changes: its digests are kept, and nothing is read
     const memo =
       from instanceof LayerSource && from.key !== undefined
-        ? stepKey({ tree: from.key, sources: sources.map(({ value }) => value), exclude, kind: one.kind })
+        ? stepKey({
+            entries: ENTRIES,
+            tree: from.key,
+            sources: sources.map(({ value }) => value),
+            exclude,
+            kind: one.kind,
+          })
         : undefined;
     let content = memo === undefined ? undefined : cache.read<string[]>("digests", memo);
     if (!content) {
@@ -569,7 +605,7 @@ export class StageBuilder {
       [one.kind, ...flags, shown].join(" "),
       async () => {
         await gather();
-        const layer = new CopyLayer(this.#tree(), request);
+        const layer = new CopyLayer(this.#tree(one.link), request);
         const { makeLayer } = await import("./make-layer.ts");
         return makeLayer(engine, identity, this.#state, layer.entries(), options);
       },
@@ -577,6 +613,7 @@ export class StageBuilder {
         await gather();
         return contentLines(request);
       },
+      one.link,
     );
   }
 
@@ -630,10 +667,6 @@ export class StageBuilder {
       result.push(new TreeSource(tree, place, named, exclude, this.#world.cache, () => void this.#world.warmUp()));
     }
     return result;
-  }
-
-  #isFolder(dest: string): boolean {
-    return this.#tree().lookup(dest)?.kind === "directory";
   }
 
   /** Absolute, with the slash at its end if it had one. */

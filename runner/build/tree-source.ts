@@ -4,6 +4,9 @@ import { isSettled } from "./context/hash-cache.ts";
 import type { Found, SourceEntry, SourceTree } from "./context/source-tree.ts";
 import { collect, entryLine } from "./copy-files.ts";
 
+/** What is known of a file: memories of less than that, by versions before, are not good. */
+export const ENTRIES = "attributes and links";
+
 /**
  * A place of a tree that is copied. What a step's key needs of it is the digest of all names, modes, owners and contents; as long as the file system
  * tells the same of every file, it is the one of the last build, and no file is even looked up by itself.
@@ -57,6 +60,7 @@ export class TreeSource {
     const fingerprint = tree.lasting ? tree.fingerprint?.(found) : undefined;
     if (fingerprint === undefined) return digestOf(await this.lines());
     const name = stepKey({
+      kind: ENTRIES,
       root: tree.root ?? "",
       place: [found.path, this.named],
       exclude: this.#exclude,

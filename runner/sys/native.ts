@@ -56,7 +56,7 @@ function checked(result: number, call: string, path?: string): number {
 interface Addon {
   replace(path: string, argv: string[]): number;
   openInRoot(root: string, path: string, flags: number): number;
-  scanFolder(path: string, out: Buffer): number;
+  scanFolder(path: string, out: Buffer, attributes: number): number;
   readSmall(path: string, out: Buffer): number;
   changes(upper: string, init: string, lowers: string[]): Buffer | number;
   tryLock(path: string, exclusive: number): number;
@@ -92,8 +92,8 @@ export function openInRoot(root: string, path: string, flags = 0): number {
 }
 
 /** The entries of a folder into `out`; scan.ts tells what they look like. Returns their bytes, or undefined where `out` is too small. */
-export function scanInto(path: string, out: Buffer): number | undefined {
-  const result = quick().scanFolder(path, out);
+export function scanInto(path: string, out: Buffer, attributes: boolean): number | undefined {
+  const result = quick().scanFolder(path, out, attributes ? 1 : 0);
   if (result < 0 && getSystemErrorName(result) === "EOVERFLOW") return undefined;
   return checked(result, "scandir", path);
 }

@@ -33,16 +33,20 @@ export interface Scanned {
   mtimeSeconds: number;
   /** Hexadecimal; changes whenever the file does. */
   stamp: string;
+  hasAttributes?: true;
   /** Names the inode, where it has more names than this one. */
   shared?: string;
 }
 
 let room = Buffer.allocUnsafeSlow(1 << 20);
 
-/** A folder's entries as C gives them; valid until the next call. The bytes change whenever a name, a mode, a size or a time does. */
-export function scanBytes(path: string): Buffer {
+/**
+ * A folder's entries as C gives them; valid until the next call. The bytes change whenever a name, a mode, a size or a time does. With `attributes` they
+ * also say which entries have extended ones; a change of those changes a time.
+ */
+export function scanBytes(path: string, attributes = false): Buffer {
   for (;;) {
-    const length = scanInto(path, room);
+    const length = scanInto(path, room, attributes);
     if (length !== undefined) return room.subarray(0, length);
     room = Buffer.allocUnsafeSlow(room.length * 4);
   }
@@ -61,7 +65,7 @@ export function foldersIn(bytes: Buffer): string[] {
 
 /** The entries of a folder, sorted by name. */
 export function scanFolder(path: string): Scanned[] {
-  const bytes = scanBytes(path);
+  const bytes = scanBytes(path, true);
   const entries: Scanned[] = [];
   for (let at = 0; at < bytes.length; ) {
     const length = bytes.readUInt32LE(at + 44);
@@ -75,6 +79,7 @@ export function scanFolder(path: string): Scanned[] {
       size: number(bytes, at + 8),
       mtimeSeconds: seconds(bytes, at + 16),
       stamp: bytes.toString("hex", at, at + STAMP),
+      ...(mode >>> 31 === 1 && { hasAttributes: true }),
       ...(shared && { shared: `${bytes.readUInt32LE(at + 40)}:${bytes.toString("hex", at, at + 8)}` }),
     });
     at += HEADER + ((length + 7) & ~7);

@@ -51,12 +51,15 @@ export class StepImports {
     );
   }
 
-  /** A step, its layer in the store and unpacked on the tree it belongs to. */
-  async fetch(key: string, parent: ParentTree): Promise<StepResult | undefined> {
+  /** A step, its layer in the store and unpacked on the tree it belongs to; a linked one fits every tree. */
+  async fetch(key: string, parent: ParentTree, linked = false): Promise<StepResult | undefined> {
     for (const source of [...this.#sources]) {
       try {
-        const found = await source.step(key);
-        if (!found) continue;
+        const known = await source.step(key);
+        if (!known) continue;
+        const { layer } = known;
+        const moved = linked && layer && { layer: { ...layer, chainID: chainOn(parent.chainID, layer.diffID) } };
+        const found = { ...known, ...moved };
         if (!found.layer || (await this.#take(source, found.layer, parent))) return found;
       } catch (error) {
         this.#options.signal.throwIfAborted();

@@ -4,6 +4,7 @@ import { join } from "node:path";
 import { TsboxError, visible } from "../../base/error.ts";
 import { type LayerRecord, layerRecord, RecordKind } from "../../layers/abi.ts";
 import { foldersIn, readSmall, type Scanned, scanBytes, scanFolder, stampOf } from "../../sys/scan.ts";
+import { attributesOf } from "../attributes.ts";
 import { cleanPath, hasWildcards, matchesName } from "../glob.ts";
 import type { Ignore } from "../ignore.ts";
 import type { HashCache } from "./hash-cache.ts";
@@ -168,6 +169,7 @@ export class LocalTree implements SourceTree {
       size: Number(stats.size),
       mtimeSeconds: Number(stats.mtimeNs / 1_000_000_000n),
       stamp: stampOf(stats),
+      ...((kind === "directory" || kind === "file") && { hasAttributes: true }),
     };
     const walk: Walk = { leaveOut, first: new Map(), entries: [] };
     this.#walk(own, found.path, "", walk);
@@ -208,7 +210,12 @@ export class LocalTree implements SourceTree {
   #entry(own: Scanned, path: string, below: string, walk: Walk): SourceEntry {
     const file = join(this.root, path);
     const { stamp, size } = own;
-    const common: Partial<LayerRecord> = { path: Buffer.from(below), mode: own.mode, mtimeSeconds: own.mtimeSeconds };
+    const common: Partial<LayerRecord> = {
+      path: Buffer.from(below),
+      mode: own.mode,
+      mtimeSeconds: own.mtimeSeconds,
+      ...(own.hasAttributes && { xattrs: attributesOf(file, CALLER) }),
+    };
     if (own.kind === "directory") return { path: below, record: layerRecord(RecordKind.DIRECTORY, common) };
     if (own.kind === "symlink") {
       const link = readlinkSync(file, { encoding: "buffer" });
@@ -233,6 +240,9 @@ interface Walk {
   first: Map<string, string>;
   entries: SourceEntry[];
 }
+
+/** Who is root in what is built. */
+const CALLER = process.getuid?.() ?? 0;
 
 const CHUNK = 1 << 20;
 const SMALL = 128 << 10;

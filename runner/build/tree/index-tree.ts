@@ -101,7 +101,7 @@ export async function spoolTree(
 
 async function* readable(tar: AsyncIterable<Uint8Array>): AsyncGenerator<OutgoingEntry> {
   for await (const { record, content } of readEntries(tar, { whiteouts: false })) {
-    const own = { ...record, uid: 0, gid: 0, mode: 0o755, xattrs: [] };
+    const own = { ...record, uid: 0, gid: 0, mode: 0o755 };
     if (record.path.length === 0 || record.kind === RecordKind.CHARACTER || record.kind === RecordKind.BLOCK) continue;
     if (record.kind === RecordKind.FILE) yield { record: { ...own, flags: 0, data: record.size }, content };
     else yield { record: own };

@@ -1,10 +1,11 @@
 import { createHash } from "node:crypto";
-import { closeSync, lstatSync, openSync, readlinkSync, readSync } from "node:fs";
+import { closeSync, lstatSync, openSync, readlinkSync, readSync, type Stats } from "node:fs";
 import { join } from "node:path";
 import { TsboxError, visible } from "../../base/error.ts";
 import { type LayerRecord, layerRecord, RecordKind } from "../../layers/abi.ts";
 import type { Identity } from "../../plan/idmap.ts";
 import type { IdRange } from "../../plan/types.ts";
+import { attributesOf } from "../attributes.ts";
 import type { Found, SourceEntry, SourceTree } from "../context/source-tree.ts";
 import { cleanPath, hasWildcards, matchesName } from "../glob.ts";
 import { LayeredTree, type TreeNode } from "./layered-tree.ts";
@@ -76,22 +77,17 @@ export class LayerSource implements SourceTree {
     const spool = await this.#spool?.(folder);
     const fileOf = (path: string) =>
       spool === undefined ? this.#tree.fileOf(path) : join(spool, folder === "" ? path : path.slice(folder.length + 1));
-    yield* this.#walk(node, "", leaveOut, fileOf);
+    yield* this.#walk(node, "", { leaveOut, fileOf, first: new Map() });
   }
 
-  *#walk(
-    node: TreeNode,
-    below: string,
-    leaveOut: (path: string) => boolean,
-    fileOf: (path: string) => string,
-  ): Generator<SourceEntry> {
-    if (node.path !== "" && leaveOut(node.path)) return;
+  *#walk(node: TreeNode, below: string, walk: Walk): Generator<SourceEntry> {
+    if (node.path !== "" && walk.leaveOut(node.path)) return;
     if (node.kind === "other") return;
-    yield this.#entry(node, below, fileOf(node.path));
+    yield this.#entry(node, below, walk);
     if (node.kind !== "directory") return;
     for (const name of this.#list(node.path)) {
       const child = this.#tree.lookup(join(node.path, name), false);
-      if (child) yield* this.#walk(child, below === "" ? name : `${below}/${name}`, leaveOut, fileOf);
+      if (child) yield* this.#walk(child, below === "" ? name : `${below}/${name}`, walk);
     }
   }
 
@@ -103,19 +99,26 @@ export class LayerSource implements SourceTree {
     }
   }
 
-  #entry(node: TreeNode, below: string, file: string): SourceEntry {
+  #entry(node: TreeNode, below: string, { fileOf, first }: Walk): SourceEntry {
+    const file = fileOf(node.path);
+    const stats = lstatSync(file);
     const common: Partial<LayerRecord> = {
       path: Buffer.from(below),
       mode: node.mode,
-      ...(node.owner ?? ownerOf(file, this.#identity)),
+      ...(node.owner ?? ownerOf(stats, this.#identity)),
+      ...(node.kind !== "symlink" && { xattrs: attributesOf(file, outsideRoot(this.#identity)) }),
     };
     if (node.kind === "directory") return { path: below, record: layerRecord(RecordKind.DIRECTORY, common) };
     if (node.kind === "symlink") {
       const link = node.owner ? Buffer.from(node.link ?? "") : readlinkSync(file, { encoding: "buffer" });
       return { path: below, record: layerRecord(RecordKind.SYMLINK, { ...common, mode: 0o777, link }) };
     }
+    const inode = stats.nlink > 1 ? `${stats.dev}:${stats.ino}` : undefined;
+    const linked = inode === undefined ? undefined : first.get(inode);
+    if (inode !== undefined && linked === undefined) first.set(inode, below);
     return {
       path: below,
+      ...(linked !== undefined && { linked }),
       record: layerRecord(RecordKind.FILE, { ...common, size: node.size, data: node.size }),
       digest: () => {
         const hash = createHash("sha256");
@@ -125,6 +128,13 @@ export class LayerSource implements SourceTree {
       content: () => content(file, node, this.name),
     };
   }
+}
+
+/** What one walk keeps in mind: where files are read, and which name of an inode came first. */
+interface Walk {
+  leaveOut: (path: string) => boolean;
+  fileOf: (path: string) => string;
+  first: Map<string, string>;
 }
 
 const CHUNK = 1 << 20;
@@ -156,8 +166,12 @@ function unreadable(path: string, source: string, cause: unknown): TsboxError {
   );
 }
 
-function ownerOf(file: string, { uidMap, gidMap }: Identity): NonNullable<TreeNode["owner"]> {
-  const stats = lstatSync(file);
+function outsideRoot({ uidMap }: Identity): number {
+  const range = uidMap.find(({ inside }) => inside === 0);
+  return range?.outside ?? 0;
+}
+
+function ownerOf(stats: Stats, { uidMap, gidMap }: Identity): NonNullable<TreeNode["owner"]> {
   const seconds = Math.floor(stats.mtimeMs / 1000);
   return { uid: insideID(uidMap, stats.uid), gid: insideID(gidMap, stats.gid), mtimeSeconds: seconds };
 }
