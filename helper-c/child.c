@@ -119,6 +119,8 @@ void child_main(struct run *run)
             share_namespaces(run);
         else if (plan->process_limit)
             stem_main(run);
+        else
+            cgroup_namespace(plan);
         must(publish_inside(run));
         must(set_time_offsets(plan));
         must(become_namespace_root(plan));

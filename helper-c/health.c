@@ -97,7 +97,13 @@ _Noreturn static void become_check(const struct monitor *monitor, int output)
     char pid[12], start[24];
     snprintf(pid, sizeof pid, "%d", monitor->pid);
     snprintf(start, sizeof start, "%llu", (unsigned long long)process_start_time(monitor->pid));
-    char *argv[] = {"tsbox-helper", "run", (char *)plan_of(monitor)->plan, "join", pid, start, NULL};
+    /* the words after `start` only where there is a cgroup to join */
+    char *argv[] = {"tsbox-helper", "run", (char *)plan_of(monitor)->plan, "join", pid, start, NULL, NULL, NULL, NULL};
+    if (cgroup_path()) {
+        argv[6] = "cgroup-join";
+        argv[7] = (char *)cgroup_path();
+        argv[8] = "optional";
+    }
     prctl(PR_SET_PDEATHSIG, SIGKILL, 0, 0, 0);
     setsid();
     int null = open_cloexec("/dev/null", O_RDONLY, 0);

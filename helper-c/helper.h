@@ -234,6 +234,12 @@ struct published_port {
     uint16_t port, inside;
 };
 
+/* A file of the container's cgroup and what is written to it. */
+struct cgroup_setting {
+    const char *file, *value;
+    bool optional;
+};
+
 struct plan {
     bool namespaces[NS_COUNT];
     pid_t join_pid; /* 0: none */
@@ -268,6 +274,12 @@ struct plan {
     const char *lock;
     uint64_t timeout; /* milliseconds, 0: none */
     uint64_t process_limit; /* 0: none */
+    const char *cgroup;     /* what its cgroup is called; NULL: it has none of its own */
+    bool cgroup_optional;
+    struct cgroup_setting *cgroup_settings;
+    size_t cgroup_setting_count;
+    const char *cgroup_join; /* with `join`: that of the container, below the root of all */
+    bool cgroup_join_optional;
     int control_fd;
     struct words cleanup;
     struct published_port *published;
@@ -356,11 +368,39 @@ extern const int namespace_flags[NS_COUNT];
 /* Clone into the plan's namespaces. 0 in the child; in the parent the pid, and its pidfd. */
 pid_t namespaces_clone(const struct plan *plan, int *pidfd);
 pid_t namespaces_clone_with(unsigned long flags, int *pidfd);
+/* The same for the first process of all: it is born in the container's cgroup. */
+pid_t namespaces_clone_first(unsigned long flags, int *pidfd);
 int write_id_maps(const struct plan *plan, pid_t pid);
 int set_time_offsets(const struct plan *plan);
 int become_namespace_root(const struct plan *plan);
 int op_loopback(struct run *run, const struct op *op);
 uint64_t process_start_time(pid_t pid);
+
+/*** cgroup.c, systemd.c ***/
+
+/* Make the container's cgroup, if the plan wants one. What is not optional and cannot be had ends the run. */
+void cgroup_begin(struct plan *plan);
+/* Where the first process is to be born; -1: there is none. */
+int cgroup_directory(void);
+/* As seen from the root of all, "/…"; NULL: there is none. */
+const char *cgroup_path(void);
+/* Move a process into it: for kernels and filters without clone3. */
+void cgroup_take(pid_t pid);
+/* In the process that was born in it, or moved there: let its own cgroup be the root of all it sees. */
+void cgroup_namespace(const struct plan *plan);
+/* The same for a process that joins a container. */
+void cgroup_join(const struct plan *plan, pid_t pid);
+/* How many of its processes the kernel has killed for want of memory; false: there is no telling. */
+bool cgroup_oom_kills(uint64_t *count);
+void cgroup_kill(void);
+/* All its processes have ended: it goes. */
+void cgroup_end(void);
+
+/* Each returns 0, or -1 after fail(). */
+/* Have `pid` moved to a unit of its own, whose cgroup is ours to divide. */
+int systemd_start_scope(const char *name, const char *description, pid_t pid);
+/* Have it moved to the cgroup `below` ("/…") that of a unit. */
+int systemd_attach(const char *unit, const char *below, pid_t pid);
 
 /*** process_limit.c ***/
 

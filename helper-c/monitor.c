@@ -25,6 +25,7 @@ void monitor_kill(struct monitor *monitor)
         send_signal(monitor, SIGKILL);
     else if (monitor->pidfd < 0 && monitor->starter > 0)
         kill(monitor->starter, SIGKILL);
+    cgroup_kill();
     monitor->killed = true;
 }
 
@@ -215,17 +216,21 @@ static void reap(struct monitor *monitor)
     int status = monitor->status, signal = WIFSIGNALED(status) ? WTERMSIG(status) : 0;
     if (!monitor->executed && ends_with_exec(&monitor->run->plan))
         return;
+    uint64_t kills = 0;
+    cgroup_oom_kills(&kills);
     bool oom = signal == SIGKILL && oom_is_likely(monitor);
     /* Before the event: whoever waits for that has the journal in order. */
     char code[12];
     snprintf(code, sizeof code, "%d", signal ? EXIT_SIGNALLED + signal : WEXITSTATUS(status));
-    if (oom)
+    if (oom || kills)
         journal_write(&monitor->run->plan, "oom", NULL, NULL);
     journal_write(&monitor->run->plan, monitor->run->plan.join_pid ? "exec_die" : "die", "exitCode", code);
     event_begin("exited");
     event_number("code", signal ? EXIT_SIGNALLED + signal : WEXITSTATUS(status));
     event_number("signal", signal);
     event_text("reason", monitor->timed_out ? "timeout" : oom ? "oom" : signal ? "signal" : "exit");
+    if (kills)
+        event_number("oomKills", (long long)kills);
     event_number("maxRssKiB", usage.ru_maxrss);
     event_number("userMicros", usage.ru_utime.tv_sec * 1000000 + usage.ru_utime.tv_usec);
     event_number("systemMicros", usage.ru_stime.tv_sec * 1000000 + usage.ru_stime.tv_usec);

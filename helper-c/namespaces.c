@@ -3,6 +3,7 @@
 
 #include <grp.h>
 #include <linux/capability.h>
+#include <linux/sched.h>
 #include <net/if.h>
 #include <sched.h>
 #include <spawn.h>
@@ -33,17 +34,38 @@ const int namespace_flags[NS_COUNT] = {
     [NS_UTS] = CLONE_NEWUTS,   [NS_NET] = CLONE_NEWNET,  [NS_CGROUP] = CLONE_NEWCGROUP, [NS_TIME] = CLONE_NEWTIME,
 };
 
-/* The old clone call is enough and, unlike clone3, passes the seccomp filters of older outer
- * containers. CLONE_NEWTIME has no bit there: a time namespace is made by set_time_offsets. */
+/* CLONE_NEWTIME has no bit in the old clone call: a time namespace is made by set_time_offsets. */
 pid_t namespaces_clone(const struct plan *plan, int *pidfd)
 {
     unsigned long flags = CLONE_PIDFD;
     for (size_t i = 0; i < NS_COUNT; i++)
         if (plan->namespaces[i] && i != NS_TIME)
             flags |= (unsigned long)namespace_flags[i];
-    return namespaces_clone_with(flags, pidfd);
+    return namespaces_clone_first(flags, pidfd);
 }
 
+/* To be born in a cgroup costs less than to be moved there, but needs clone3. A cgroup namespace begins
+ * with the cgroup of who makes it, and that is still the monitor's: the child makes its own. */
+pid_t namespaces_clone_first(unsigned long flags, int *pidfd)
+{
+    if (cgroup_directory() < 0)
+        return namespaces_clone_with(flags, pidfd);
+    struct clone_args arguments = {
+        .flags = (flags & ~(unsigned long)CLONE_NEWCGROUP) | CLONE_INTO_CGROUP,
+        .pidfd = (uintptr_t)pidfd,
+        .exit_signal = SIGCHLD,
+        .cgroup = (uint64_t)cgroup_directory(),
+    };
+    pid_t pid = (pid_t)syscall(SYS_clone3, &arguments, sizeof arguments);
+    if (pid >= 0 || errno == EAGAIN || errno == ENOMEM || errno == ENOSPC || errno == EUSERS)
+        return pid;
+    pid = namespaces_clone_with(flags & ~(unsigned long)CLONE_NEWCGROUP, pidfd);
+    if (pid > 0)
+        cgroup_take(pid);
+    return pid;
+}
+
+/* The old clone call is enough and, unlike clone3, passes the seccomp filters of older outer containers. */
 pid_t namespaces_clone_with(unsigned long flags, int *pidfd)
 {
     return (pid_t)syscall(SYS_clone, flags | SIGCHLD, NULL, pidfd, NULL, NULL);

@@ -1,7 +1,7 @@
 /*
- * Was it the kernel, for want of memory? Without a cgroup of the container's own nobody is told whom the
- * kernel has killed; but it counts (/proc/vmstat, oom_kill). A SIGKILL that is not ours and that no verb
- * has sent, while the count has grown, is taken for one.
+ * Was it the kernel, for want of memory? A cgroup of the container's own counts whom the kernel has killed
+ * in it. Without one nobody is told; but the kernel counts them all (/proc/vmstat, oom_kill). A SIGKILL
+ * that is not ours and that no verb has sent, while the count has grown, is taken for one.
  */
 #include "helper.h"
 
@@ -22,6 +22,8 @@ uint64_t oom_kills(void)
 bool oom_is_likely(const struct monitor *monitor)
 {
     const struct plan *plan = &monitor->run->plan;
-    return !monitor->killed && oom_kills() > monitor->oom_kills &&
+    uint64_t own;
+    bool grown = cgroup_oom_kills(&own) ? own > 0 : oom_kills() > monitor->oom_kills;
+    return !monitor->killed && grown &&
            !(plan->restart_stop && access(plan->restart_stop, F_OK) == 0);
 }

@@ -335,6 +335,34 @@ static void set_process_limit(struct plan *plan, const struct op *values)
     plan->process_limit = values->numbers[0];
 }
 
+static void set_cgroup(struct plan *plan, const struct op *values)
+{
+    if (!*values->texts[0] || *values->texts[0] == '.' || strchr(values->texts[0], '/'))
+        refuse("cgroup", values->texts[0], "has a name that is none:");
+    plan->cgroup = values->texts[0];
+    plan->cgroup_optional = values->flags & FLAG_OPTIONAL;
+}
+
+static void add_cgroup_setting(struct plan *plan, const struct op *values)
+{
+    if (!*values->texts[0] || *values->texts[0] == '.' || strchr(values->texts[0], '/'))
+        refuse("cgroup-set", values->texts[0], "has a file that is none of a cgroup:");
+    plan->cgroup_settings = xrealloc(plan->cgroup_settings, (plan->cgroup_setting_count + 1) * sizeof *plan->cgroup_settings);
+    plan->cgroup_settings[plan->cgroup_setting_count++] = (struct cgroup_setting){
+        .file = values->texts[0],
+        .value = values->texts[1],
+        .optional = values->flags & FLAG_OPTIONAL,
+    };
+}
+
+static void set_cgroup_join(struct plan *plan, const struct op *values)
+{
+    if (*values->texts[0] != '/' || strstr(values->texts[0], "/.."))
+        refuse("cgroup-join", values->texts[0], "has a path that does not begin at the root:");
+    plan->cgroup_join = values->texts[0];
+    plan->cgroup_join_optional = values->flags & FLAG_OPTIONAL;
+}
+
 static void add_cleanup(struct plan *plan, const struct op *values)
 {
     struct words *cleanup = &plan->cleanup;
@@ -493,6 +521,9 @@ static const struct setting_spec setting_specs[] = {
     {{"timeout", "n", 0, NULL}, set_timeout},
     {{"clocks-from-zero", "", 0, NULL}, set_clocks_from_zero},
     {{"process-limit", "n", 0, NULL}, set_process_limit},
+    {{"cgroup", "tf", FLAG_OPTIONAL, NULL}, set_cgroup},
+    {{"cgroup-set", "ttf", FLAG_OPTIONAL, NULL}, add_cgroup_setting},
+    {{"cgroup-join", "pf", FLAG_OPTIONAL, NULL}, set_cgroup_join},
     {{"signal-proxy", "", 0, NULL}, set_signal_proxy},
     {{"die-with-parent", "", 0, NULL}, set_die_with_parent},
     {{"control-fd", "n", 0, NULL}, set_control_fd},
@@ -599,6 +630,10 @@ static void check_plan(const struct plan *plan)
         refuse("namespace user", NULL, "needs uid-map and gid-map");
     if (!plan->namespaces[NS_USER] && plan->process_limit)
         refuse("process-limit", NULL, "needs a new user namespace");
+    if (!plan->cgroup && plan->cgroup_setting_count)
+        refuse("cgroup-set", NULL, "needs a cgroup");
+    if (!plan->join_pid && plan->cgroup_join)
+        refuse("cgroup-join", NULL, "needs a process to join");
     if (!plan->namespaces[NS_UTS] && (plan->hostname || plan->domainname))
         refuse("hostname", NULL, "needs a new uts namespace");
     if (!plan->namespaces[NS_TIME] && (plan->time_offset_count || plan->clocks_from_zero))
@@ -695,6 +730,7 @@ void plan_free(struct plan *plan)
     free(plan->on_failure.list);
     free(plan->cleanup.list);
     free(plan->published);
+    free(plan->cgroup_settings);
     free(plan->text);
     *plan = (struct plan){0};
 }

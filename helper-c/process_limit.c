@@ -32,7 +32,7 @@ static rlim_t least(rlim_t a, rlim_t b)
 
 pid_t stem_clone(void)
 {
-    return namespaces_clone_with(CLONE_NEWUSER, NULL);
+    return namespaces_clone_first(CLONE_NEWUSER, NULL);
 }
 
 /* The stem itself counts beside the container's first process for a moment. */

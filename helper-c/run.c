@@ -124,6 +124,7 @@ static void end_child(void)
         waitpid(monitor.pid, NULL, 0);
     if (monitor.starter > 0)
         waitpid(monitor.starter, NULL, 0);
+    cgroup_end();
 }
 
 struct outcome {
@@ -390,7 +391,7 @@ static void start_child(struct run *run)
     if (socketpair(AF_UNIX, SOCK_SEQPACKET | SOCK_CLOEXEC, 0, ends) < 0)
         die(errno, NULL, "Cannot make a socket");
     int pidfd = -1;
-    pid_t pid = plan->shares          ? namespaces_clone_with(0, NULL)
+    pid_t pid = plan->shares          ? namespaces_clone_first(0, NULL)
                 : plan->process_limit ? stem_clone()
                                       : namespaces_clone(plan, &pidfd);
     if (pid < 0)
@@ -412,6 +413,8 @@ static void start_child(struct run *run)
         monitor.pidfd = pidfd;
         monitor_created(&monitor);
     }
+    if (plan->cgroup_join)
+        cgroup_join(plan, pid);
     if (plan->namespaces[NS_USER]) {
         if (write_id_maps(plan, pid) < 0)
             failure_sink();
@@ -504,6 +507,7 @@ void run_plan(struct run *run)
     publish_listen(plan);
     stream_observer = copy_output;
     prepare_stdio(run);
+    cgroup_begin(plan);
     start_child(run);
     monitor_loop(&monitor, executed);
 
@@ -513,6 +517,7 @@ void run_plan(struct run *run)
     terminal_restore();
     if (monitor.starter > 0)
         waitpid(monitor.starter, NULL, 0);
+    cgroup_end();
     if (monitor.listener >= 0 && plan->cleanup.count == 0)
         unlink(plan->attach);
     if (!monitor.stopped_by && run->path) {

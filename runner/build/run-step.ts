@@ -143,7 +143,7 @@ async function describe(
   const user = containerUser(request.user, lowers);
   const capabilities = capabilityMask([], []);
   const seccomp = await seccompFilter(engine, capabilities);
-  const limit = processLimit(engine.host, undefined);
+  const limit = processLimit(engine.host, {});
   const options: RunOptions = { ...PLAIN, network: request.network, hostname: HOSTNAME };
   return {
     options,

@@ -12,8 +12,9 @@ import type {
   Stream,
 } from "../engine/run-options.ts";
 import { type Parsed, refuseTogether } from "./argv.ts";
-import { type FlagValues, parsed as readEach } from "./flags.ts";
+import { type FlagValues, longName, parsed as readEach } from "./flags.ts";
 import { resolveGateway } from "./options/add-host.ts";
+import { checkLimits, readLimits } from "./options/cgroup-limit.ts";
 import { readDns } from "./options/dns.ts";
 import { parseEnvFile, resolveEnvironment } from "./options/environment.ts";
 import { readHealth } from "./options/health.ts";
@@ -61,6 +62,16 @@ export function readRun(parsed: Parsed<typeof RUN_FLAGS>, around: Surroundings):
     ...(flags.gpus && { gpus: true }),
     ...(flags.sysctl.length > 0 && { sysctls: flags.sysctl }),
   });
+  const limits = readLimits(flags);
+  if (limits !== undefined) checkLimits(limits);
+  if (limits !== undefined && flags.cgroups === "disabled") {
+    throw new UsageError(
+      `Cannot limit the container: only a cgroup can hold --${longName(Object.keys(limits)[0] ?? "")}`,
+      {
+        hint: "leave out --cgroups disabled",
+      },
+    );
+  }
   const labels = [...flags.labelFile.flatMap((path) => labelFileLines(readTextFile(path, around.cwd))), ...flags.label];
   const options: RunOptions = {
     ...readProcess(flags, around),
@@ -107,6 +118,8 @@ export function readRun(parsed: Parsed<typeof RUN_FLAGS>, around: Surroundings):
     ...present("shmSize", flags.shmSize),
     ...present("storageSize", flags.storageOpt),
     ...present("pidsLimit", flags.pidsLimit),
+    ...present("limits", limits),
+    ...present("cgroupsDisabled", flags.cgroups === "disabled" || undefined),
     ...present("userns", flags.userns),
     ...present("platform", flags.platform),
     ...present("connection", nonEmpty(readConnection(parsed, around.cwd))),

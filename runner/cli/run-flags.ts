@@ -96,8 +96,12 @@ export const RUN_FLAGS = {
   ...CGROUP_FLAGS,
   pidsLimit: value(parsePidsLimit, {
     placeholder: "N",
-    group: PROCESS,
+    group: "Limits",
     help: "at most so many processes at a time (default 2048; 0: as many as you may have)",
+  }),
+  cgroups: choice(["enabled", "disabled"], {
+    group: "Limits",
+    help: "a cgroup of its own where one can be had (default), or none",
   }),
   volume: list({
     short: "v",

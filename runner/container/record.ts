@@ -12,6 +12,7 @@ import {
 } from "node:fs";
 import { join } from "node:path";
 import { TsboxError } from "../base/error.ts";
+import type { Limits } from "../plan/limits.ts";
 import type { UserMount } from "../plan/mounts.ts";
 
 /** What was created: written once, before the container starts; what happens later stands in its events. */
@@ -46,6 +47,10 @@ export interface ContainerRecord {
   init: boolean;
   /** Of processes; absent: none. */
   processLimit?: number;
+  /** What only a cgroup can hold, as the user asked. */
+  limits?: Limits;
+  /** It has no cgroup of its own (--cgroups disabled). */
+  cgroupsDisabled?: boolean;
   /** As the user asked. */
   kernel?: {
     privileged?: boolean;

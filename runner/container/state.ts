@@ -17,6 +17,10 @@ export interface ContainerState {
   reason: "" | "exit" | "signal" | "timeout" | "oom" | "failed" | "lost";
   signal: number;
   error: string;
+  /** Whether the kernel has killed one of its processes for want of memory. */
+  oomKilled: boolean;
+  /** Of its own, as the helper told it: "/…" below the root of all; empty: it has none, or had none when it ran. */
+  cgroup: string;
   /** Whether who removes it takes its anonymous volumes along. */
   takesVolumes?: boolean;
   /** How often the policy has started it again. */
@@ -59,6 +63,8 @@ const CREATED: ContainerState = {
   reason: "",
   signal: 0,
   error: "",
+  oomKilled: false,
+  cgroup: "",
   restarts: 0,
   startedAt: ZERO_TIME,
   finishedAt: ZERO_TIME,
@@ -78,7 +84,8 @@ type Transition<E> = (state: ContainerState, event: E) => ContainerState;
 const TRANSITIONS: { [K in ContainerEvent["event"]]?: Transition<Extract<ContainerEvent, { event: K }>> } = {
   // a user's start counts its restarts anew
   start: (state) => ({ ...state, restarts: 0 }),
-  hello: (state, event) => ({ ...state, boot: event.boot ?? "" }),
+  hello: (state, event) => ({ ...state, boot: event.boot ?? "", cgroup: "" }),
+  cgroup: (state, event) => ({ ...state, cgroup: event.path }),
   created: (state, event) => ({
     ...state,
     monitor: event.monitor,
@@ -93,6 +100,7 @@ const TRANSITIONS: { [K in ContainerEvent["event"]]?: Transition<Extract<Contain
     exitCode: 0,
     signal: 0,
     reason: "",
+    oomKilled: false,
     startedAt: rfc3339(event.time),
   }),
   paused: (state) => (state.status === "running" ? { ...state, status: "paused" } : state),
@@ -104,6 +112,7 @@ const TRANSITIONS: { [K in ContainerEvent["event"]]?: Transition<Extract<Contain
     exitCode: event.code,
     signal: event.signal,
     reason: event.reason,
+    oomKilled: event.reason === "oom" || (event.oomKills ?? 0) > 0,
     finishedAt: rfc3339(event.time),
   }),
   removing: (state, event) => ({

@@ -28,7 +28,7 @@ import { accountFiles } from "./caller-accounts.ts";
 import { containerUser, withGroups } from "./container-user.ts";
 import type { Engine } from "./engine.ts";
 import { healthcheckOf } from "./healthcheck.ts";
-import { processLimit } from "./process-limit.ts";
+import { cgroupPlan, processLimit } from "./process-limit.ts";
 import { resolvConf } from "./resolv-conf.ts";
 import { anonymousVolumes, makeMountFolders, resolveMounts, withVolumesOf } from "./resolve-mounts.ts";
 import { type ResolvedRoot, resolveRoot } from "./root-source.ts";
@@ -94,7 +94,7 @@ export async function describeContainer(engine: Engine, options: RunOptions): Pr
       "--pids-limit: the processes count with those of the container whose namespaces are shared, by its limit",
     );
   }
-  const limit = joins ? undefined : processLimit(engine.host, options.pidsLimit);
+  const limit = joins ? undefined : processLimit(engine.host, options);
   return {
     options,
     identity,
@@ -217,6 +217,7 @@ export async function createContainer(
       signalProxy: false,
       dieWithParent: false,
       ...supervision,
+      ...(!options.cgroupsDisabled && { cgroup: cgroupPlan(engine.host, id, options) }),
       attach: join(dir, "attach"),
       journal: { path: journalPath(engine.root), actor: actorFields(containerActor(id, name, resolved.image, labels)) },
       restart: { policy: join(dir, RESTART_POLICY), stop: join(dir, STOP_MARK) },
@@ -257,7 +258,11 @@ export async function createContainer(
     autoRemove: options.rm,
     readOnly: options.readOnly,
     init: options.init,
-    ...(description.processLimit !== undefined && { processLimit: description.processLimit }),
+    ...((description.processLimit ?? options.pidsLimit) !== undefined && {
+      processLimit: description.processLimit ?? options.pidsLimit,
+    }),
+    ...(options.limits && { limits: options.limits }),
+    ...(options.cgroupsDisabled && { cgroupsDisabled: true }),
     ...(options.storageSize !== undefined && { storageSize: options.storageSize }),
     ...(options.kernel && { kernel: options.kernel }),
     ...(options.groupAdd && { groupAdd: options.groupAdd }),

@@ -76,7 +76,14 @@ export function prepareExec(
     },
     record,
     { pid: state.pid, startTime: state.startTime },
-    { detach: false, signalProxy: false, dieWithParent: false, ...supervision, cleanup: [] },
+    {
+      ...(state.cgroup !== "" && { cgroupJoin: { path: state.cgroup, optional: record.limits === undefined } }),
+      detach: false,
+      signalProxy: false,
+      dieWithParent: false,
+      ...supervision,
+      cleanup: [],
+    },
   );
   return { plan, dir: engine.containers.dir(record.id), record };
 }

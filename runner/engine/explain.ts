@@ -32,6 +32,10 @@ const PUBLISH = (event: FailedEvent) => `Cannot publish port ${visible(event.pat
 
 /** The id in the path of a container's lock. */
 const donor = (event: FailedEvent) => visible(event.path.split("/").at(-2)?.slice(0, 12) ?? event.path);
+const LIMIT = (event: FailedEvent) =>
+  /\.\w+/.test(event.path) && !event.path.includes("/")
+    ? `Cannot limit the container by ${visible(event.path)}`
+    : "Cannot limit the container";
 
 /** The first rule that fits is taken. */
 const RULES: readonly Rule[] = [
@@ -67,6 +71,46 @@ const RULES: readonly Rule[] = [
     reason: "it is not running",
     hint: (event) => `"tsbox start ${donor(event)}" first`,
   },
+  {
+    code: "NO_CGROUP",
+    op: /^cgroup$/,
+    message: /of version 1|no cgroups are mounted|none that can be seen/,
+    action: LIMIT,
+    hint: "only a cgroup of version 2 can hold it (kernel parameter systemd.unified_cgroup_hierarchy=1): leave the limit out, or start tsbox in a cgroup that has it",
+  },
+  {
+    code: "NO_CGROUP",
+    op: /^cgroup$/,
+    message: /^Cannot reach the user's systemd/,
+    action: LIMIT,
+    reason: "this process may not make a cgroup, and the user's systemd, which could, does not run",
+    hint: `log in through systemd, or: sudo loginctl enable-linger $USER; "tsbox doctor" tells more`,
+  },
+  {
+    code: "NO_CONTROLLER",
+    op: /^cgroup$/,
+    errno: ["ENOENT"],
+    message: /^Cannot limit/,
+    action: LIMIT,
+    reason: "the controller is not delegated to you, or this kernel has none",
+    hint: (event) =>
+      `${visible(event.path)} needs it: sudo systemctl edit user@.service, there "[Service]" and "Delegate=cpu cpuset io memory pids", and log in again`,
+  },
+  {
+    code: "LIMIT_REFUSED",
+    op: /^cgroup$/,
+    message: /^Cannot limit/,
+    action: LIMIT,
+    hint: (event) => `${visible(event.path)} does not take it: this machine may have less`,
+  },
+  {
+    code: "EXEC_CGROUP",
+    op: /^cgroup$/,
+    message: /^Cannot enter/,
+    action: () => "Cannot enter the container's cgroup",
+    hint: "its limits would not hold for the program: start it where the user's systemd can be reached",
+  },
+  { code: "NO_CGROUP", op: /^cgroup$/, action: LIMIT, hint: DOCTOR },
   {
     code: "PROGRAM_NOT_FOUND",
     op: /^exec$/,

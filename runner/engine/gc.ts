@@ -1,4 +1,5 @@
 import { rmSync } from "node:fs";
+import { Cgroup } from "../cgroup/group.ts";
 import type { ContainerRecord } from "../container/record.ts";
 import { storeLayout } from "../store/layout.ts";
 import { sweepIsDue } from "../store/lease.ts";
@@ -8,11 +9,12 @@ import { containerState } from "./container-state.ts";
 import type { Engine } from "./engine.ts";
 import { removeTrees } from "./remove-trees.ts";
 
-/** Containers that were to remove themselves (--rm), but whose monitor was killed before, or their `run`; and those whose `rm` was. */
+/** Containers that were to remove themselves (--rm), but whose monitor was killed before, or their `run`; those whose `rm` was; and the cgroups that such a monitor has left. */
 async function removeLost(engine: Engine): Promise<void> {
   for (const record of engine.containers.all()) {
     const state = containerState(engine, record);
     const dead = state.status === "dead";
+    if (state.reason === "lost" && state.cgroup !== "") new Cgroup(state.cgroup).remove();
     if (!dead && !(record.autoRemove && (state.reason === "lost" || isForsaken(engine, record, state.status))))
       continue;
     const { remove } = await import("./remove.ts");

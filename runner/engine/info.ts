@@ -1,6 +1,5 @@
 import type { Engine } from "./engine.ts";
 import { list } from "./list.ts";
-import { PAUSED_BY } from "./pause.ts";
 import { processLimiter } from "./process-limit.ts";
 
 /** What `tsbox info` tells. */
@@ -23,7 +22,6 @@ export function info(engine: Engine, version: string): object {
     User: engine.host.user,
     Rootless: engine.host.uid !== 0,
     Identity: identity.kind,
-    PausedBy: PAUSED_BY,
     ProcessLimit: processLimiter(engine.host).by,
     UidMap: identity.uidMap,
     GidMap: identity.gidMap,

@@ -10,7 +10,7 @@ import { readText } from "../sys/host-facts.ts";
 import { containerState } from "./container-state.ts";
 import type { Engine } from "./engine.ts";
 import { type Health, readHealth } from "./health.ts";
-import { PAUSED_BY } from "./pause.ts";
+import { pausedBy } from "./pause.ts";
 import { exposedPorts, networkPorts, portBindings } from "./port.ts";
 
 /** A container in the shape that `docker inspect` prints, as far as the fields mean something here. */
@@ -34,10 +34,10 @@ function describe(engine: Engine, record: ContainerRecord): object {
       Status: state.status,
       Running: running,
       Paused: state.status === "paused",
-      PausedBy: state.status === "paused" ? PAUSED_BY : "",
+      PausedBy: state.status === "paused" ? pausedBy(state) : "",
       Restarting: state.status === "restarting",
       Health: health ? healthObject(health) : null,
-      OOMKilled: state.reason === "oom",
+      OOMKilled: state.oomKilled,
       Dead: state.status === "dead",
       Pid: state.pid,
       ExitCode: state.exitCode,
@@ -45,6 +45,7 @@ function describe(engine: Engine, record: ContainerRecord): object {
       StartedAt: state.startedAt,
       FinishedAt: state.finishedAt,
       Reason: state.reason,
+      CgroupPath: running ? state.cgroup : "",
       MonitorPid: running || state.status === "restarting" ? state.monitor : 0,
     },
     Image: record.imageID,
@@ -90,6 +91,7 @@ function describe(engine: Engine, record: ContainerRecord): object {
       ),
       GroupAdd: record.groupAdd ?? [],
       PidsLimit: record.processLimit ?? 0,
+      ...limitFields(record),
       CapAdd: record.capAdd ?? null,
       CapDrop: record.capDrop ?? null,
       Ulimits: (record.ulimits ?? []).map(({ name, soft, hard }) => ({
@@ -146,6 +148,24 @@ function extraHosts(lines: string[]): string[] {
     const [address, names = ""] = line.split("\t");
     return names.split(" ").map((name) => `${name}:${address}`);
   });
+}
+
+/** Docker's names and units; as there, swap is twice the memory where nothing was said. */
+function limitFields({ limits = {}, cgroupsDisabled }: ContainerRecord): object {
+  const { memory = 0, memorySwap = 0, cpus = 0 } = limits;
+  return {
+    Cgroups: cgroupsDisabled ? "disabled" : "default",
+    Memory: memory,
+    MemorySwap: memorySwap === 0 ? memory * 2 : memorySwap,
+    MemoryReservation: limits.memoryReservation ?? 0,
+    NanoCpus: Math.round(cpus * 1e9),
+    CpuShares: limits.cpuShares ?? 0,
+    CpuPeriod: limits.cpuPeriod ?? 0,
+    CpuQuota: limits.cpuQuota ?? 0,
+    CpusetCpus: limits.cpusetCpus ?? "",
+    CpusetMems: limits.cpusetMems ?? "",
+    BlkioWeight: limits.blkioWeight ?? 0,
+  };
 }
 
 /** docker: -1 is no limit. */

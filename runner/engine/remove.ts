@@ -1,4 +1,5 @@
 import { TsboxError } from "../base/error.ts";
+import { Cgroup } from "../cgroup/group.ts";
 import type { ContainerRecord } from "../container/record.ts";
 import { isUp } from "../container/state.ts";
 import { processStartTime } from "../sys/process.ts";
@@ -30,6 +31,8 @@ export async function remove(
   // its monitor removes it, and may be done by now
   if (!(record.autoRemove && state.pid !== 0)) noteRemover(engine, record, options.volumes ?? false);
   engine.containers.releaseName(record);
+  // its monitor has removed it, if it was not killed
+  if (state.cgroup !== "") new Cgroup(state.cgroup).remove();
   await removeTrees(engine, [engine.containers.dir(record.id)], containerIdentity(engine, record));
   tell(engine, record, "destroy");
   const anonymous = record.mounts.flatMap((mount) => (mount.anonymous && mount.name ? [mount.name] : []));

@@ -4,6 +4,7 @@
  */
 
 import type { Platform } from "../oci/types.ts";
+import type { Limits } from "../plan/limits.ts";
 import type { ConnectionOptions } from "../registry/options.ts";
 
 /** When to ask the registry: `newer` pulls only if its digest differs from the stored one. */
@@ -227,6 +228,10 @@ export interface RunOptions extends ProcessOptions {
   storageSize?: number;
   /** Of processes; 0: none; absent: the default. */
   pidsLimit?: number;
+  /** What only a cgroup can hold. */
+  limits?: Limits;
+  /** No cgroup of its own. */
+  cgroupsDisabled?: boolean;
   userns?: KeepId;
   labels: Record<string, string>;
   pull: PullPolicy;

@@ -1,3 +1,5 @@
+import { Cgroup } from "../cgroup/group.ts";
+import { groupUsage } from "../cgroup/usage.ts";
 import type { ContainerRecord } from "../container/record.ts";
 import { type ContainerState, isUp } from "../container/state.ts";
 import { containerProcesses } from "../helper/processes.ts";
@@ -11,7 +13,7 @@ export interface Usage {
   running: boolean;
   /** 100 is one processor in full use since the last sample. */
   cpuPercent: number;
-  /** Bytes: proportional set sizes of its processes, and the machine's memory. */
+  /** Bytes: what its cgroup counts, else the proportional set sizes of its processes; the limit, else the machine's memory. */
   memory: number;
   memoryLimit: number;
   pids: number;
@@ -24,6 +26,8 @@ interface Sample {
   at: number;
   /** CPU ticks by process: what has ended meanwhile no longer counts. */
   ticks: Map<string, number>;
+  /** Microseconds, of a cgroup. */
+  cpu?: number;
 }
 
 /** Keeps the last sample of each container, since CPU use is a difference. */
@@ -35,7 +39,7 @@ export class UsageMeter {
     this.#engine = engine;
   }
 
-  /** Everything is summed over the container's processes, from /proc: without a cgroup of its own nobody else counts. */
+  /** From the container's cgroup. Where it has none, or a controller is not delegated, summed over its processes, from /proc. */
   sample(record: ContainerRecord): Usage {
     const state = containerState(this.#engine, record);
     const { memory: memoryLimit } = machine();
@@ -49,31 +53,45 @@ export class UsageMeter {
       network: { received: 0, sent: 0 },
       disk: { read: 0, written: 0 },
     };
-    return usage.running ? this.#measure(record, state, usage) : usage;
-  }
-
-  #measure(record: ContainerRecord, state: ContainerState, usage: Usage): Usage {
+    if (!usage.running) return usage;
     const now: Sample = { at: performance.now(), ticks: new Map() };
-    for (const pid of listProcesses(state)) {
-      const entry = readProcess(pid);
-      if (entry === undefined) continue;
-      now.ticks.set(`${pid} ${entry.started}`, entry.cpu + entry.childrenCpu);
-      usage.memory += proportionalMemory(entry);
-      usage.pids += entry.threads;
-      const disk = diskTraffic(pid);
-      usage.disk.read += disk.read;
-      usage.disk.written += disk.written;
-    }
+    const counted = state.cgroup === "" ? {} : groupUsage(new Cgroup(state.cgroup));
+    const { cpu, memory, pids, disk } = counted;
+    if (cpu === undefined || memory === undefined || pids === undefined || disk === undefined)
+      sumProcesses(state, usage, now);
+    if (cpu !== undefined) now.cpu = cpu;
+    if (memory !== undefined) usage.memory = memory;
+    if (counted.memoryLimit !== undefined) usage.memoryLimit = Math.min(memoryLimit, counted.memoryLimit);
+    if (pids !== undefined) usage.pids = pids;
+    if (disk !== undefined) usage.disk = disk;
     usage.network = networkTraffic(state.pid);
     const before = this.#last.get(record.id);
-    if (before) {
-      let ticks = 0;
-      for (const [process, count] of now.ticks) ticks += count - (before.ticks.get(process) ?? 0);
-      usage.cpuPercent = Math.max(0, ((ticks / TICKS) * 100_000) / Math.max(1, now.at - before.at));
-    }
+    if (before)
+      usage.cpuPercent = Math.max(0, (processorTime(before, now) * 100_000) / Math.max(1, now.at - before.at));
     this.#last.set(record.id, now);
     return usage;
   }
+}
+
+function sumProcesses(state: ContainerState, usage: Usage, now: Sample): void {
+  for (const pid of listProcesses(state)) {
+    const entry = readProcess(pid);
+    if (entry === undefined) continue;
+    now.ticks.set(`${pid} ${entry.started}`, entry.cpu + entry.childrenCpu);
+    usage.memory += proportionalMemory(entry);
+    usage.pids += entry.threads;
+    const disk = diskTraffic(pid);
+    usage.disk.read += disk.read;
+    usage.disk.written += disk.written;
+  }
+}
+
+/** Seconds of a processor between two samples. */
+function processorTime(before: Sample, now: Sample): number {
+  if (before.cpu !== undefined && now.cpu !== undefined) return (now.cpu - before.cpu) / 1_000_000;
+  let ticks = 0;
+  for (const [process, count] of now.ticks) ticks += count - (before.ticks.get(process) ?? 0);
+  return ticks / TICKS;
 }
 
 /** It may end while we look. */

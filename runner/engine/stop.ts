@@ -1,6 +1,7 @@
 import { TsboxError } from "../base/error.ts";
+import { Cgroup } from "../cgroup/group.ts";
 import type { ContainerRecord } from "../container/record.ts";
-import { isUp } from "../container/state.ts";
+import { type ContainerState, isUp } from "../container/state.ts";
 import { sendSignal, waitForExit } from "../sys/native.ts";
 import { containerState, tell } from "./container-state.ts";
 import type { Engine } from "./engine.ts";
@@ -48,15 +49,23 @@ export async function stopRecord(
   if (!isUp(state)) return;
   markStopped(engine, record, why);
   // what stands still hears no signal but SIGKILL
-  if (state.status === "paused") await (await import("./pause.ts")).unpause(engine, record.id);
+  if (state.status === "paused" && signalNumber(signal) !== SIGKILL)
+    await (await import("./pause.ts")).unpause(engine, record.id);
   tell(engine, record, "kill", { signal: String(signalNumber(signal)) });
-  sendSignal(state.pid, state.startTime, signalNumber(signal));
+  if (signalNumber(signal) === SIGKILL) killAll(state);
+  else sendSignal(state.pid, state.startTime, signalNumber(signal));
   if (!(await untilEnded(engine, record, state, timeout))) {
     tell(engine, record, "kill", { signal: String(SIGKILL) });
-    sendSignal(state.pid, state.startTime, SIGKILL);
+    killAll(state);
     await untilEnded(engine, record, state, Number.POSITIVE_INFINITY);
   }
   tell(engine, record, "stop");
+}
+
+/** The first process takes the others of its namespace with it; a cgroup ends all of them in one step. */
+function killAll(state: ContainerState): void {
+  sendSignal(state.pid, state.startTime, SIGKILL);
+  if (state.cgroup !== "") new Cgroup(state.cgroup).kill();
 }
 
 /** Sends one signal to a running container's first process. */
@@ -73,6 +82,7 @@ export function kill(engine: Engine, word: string, signal: string): ContainerRec
   // as docker: who sends what ends it does not want it started again
   if (number === SIGKILL || number === signalNumber(record.stopSignal)) markStopped(engine, record);
   tell(engine, record, "kill", { signal: String(number) });
-  sendSignal(state.pid, state.startTime, number);
+  if (number === SIGKILL) killAll(state);
+  else sendSignal(state.pid, state.startTime, number);
   return record;
 }

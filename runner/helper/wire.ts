@@ -1,4 +1,4 @@
-import { type HelperEvent, type IdRange, type Op, PLAN_VERSION, type Plan } from "../plan/types.ts";
+import { type CgroupSetting, type HelperEvent, type IdRange, type Op, PLAN_VERSION, type Plan } from "../plan/types.ts";
 
 /**
  * The plan as words for the helper (ARCHITECTURE.md, contract 1): every word ends with a NUL byte; lists are a count and their words.
@@ -19,9 +19,14 @@ export function planWords(plan: Plan): string[] {
   const put = (...words: (string | number)[]) => {
     for (const word of words) out.push(String(word));
   };
+  if (plan.cgroup) {
+    put("cgroup", plan.cgroup.name, optional(plan.cgroup));
+    for (const setting of plan.cgroup.settings) put("cgroup-set", setting.file, setting.value, optional(setting));
+  }
   for (const name of plan.namespaces) put("namespace", name);
   if (plan.join) put("join", plan.join.pid, plan.join.startTime);
   for (const { name, lock } of plan.share ?? []) put("share", name, lock);
+  if (plan.cgroupJoin) put("cgroup-join", plan.cgroupJoin.path, optional(plan.cgroupJoin));
   for (const range of plan.uidMap) put("uid-map", ...rangeWords(range));
   for (const range of plan.gidMap) put("gid-map", ...rangeWords(range));
   if (plan.mapTools) put("map-tools", plan.mapTools.uid, plan.mapTools.gid);
@@ -56,6 +61,10 @@ export function planWords(plan: Plan): string[] {
   for (const { address, port, inside } of plan.publish ?? []) put("publish", address, port, inside);
   for (const op of plan.ops) put(...opWords(op));
   return out;
+}
+
+function optional(what: { optional: boolean }): string {
+  return what.optional ? "optional" : "";
 }
 
 /** How whoever starts a container stands to it: settings that may follow on the helper's command line, so that the plan's file serves every start. */
@@ -95,6 +104,30 @@ export function replaceActor(plan: Buffer, journal: string, actor: string): Buff
   const words = plan.toString("utf8").split("\0");
   const at = words.findIndex((word, i) => word === "journal" && words[i + 1] === journal);
   return at < 0 ? plan : Buffer.from([...words.slice(0, at + 2), actor, ...words.slice(at + 3)].join("\0"), "utf8");
+}
+
+/** Where the words of the cgroup stand: first of all. */
+const FIRST = 2;
+
+/** A container's plan with other limits of its cgroup, and of its processes (0: none) where there is no cgroup. A plan without a cgroup has no settings of one. */
+export function replaceCgroup(
+  plan: Buffer,
+  made: { required: boolean; settings: CgroupSetting[]; processLimit?: number | undefined },
+): Buffer {
+  const words = plan.toString("utf8").split("\0");
+  if (words[FIRST] !== "cgroup") throw new RangeError("Cannot change the plan's limits: it has no cgroup");
+  let end = FIRST + 3;
+  while (words[end] === "cgroup-set") end += 4;
+  const settings = made.settings.flatMap((one) => ["cgroup-set", one.file, one.value, optional(one)]);
+  const rest = words.slice(end);
+  if (made.processLimit !== undefined) {
+    const at = rest.findIndex((word, i) => word === "process-limit" && /^\d+$/.test(rest[i + 1] ?? ""));
+    if (at >= 0) rest.splice(at, 2);
+    if (made.processLimit > 0) rest.unshift("process-limit", String(made.processLimit));
+  }
+  const name = words[FIRST + 1] ?? "";
+  const start = [...words.slice(0, FIRST), "cgroup", name, optional({ optional: !made.required })];
+  return Buffer.from([...start, ...settings, ...rest].join("\0"), "utf8");
 }
 
 function opWords(op: Op): (string | number)[] {

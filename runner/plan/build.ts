@@ -66,6 +66,8 @@ export interface ContainerPlanInput extends ProcessPlan {
 
 /** How the helper stands to its caller, its terminal and its files. */
 export interface Supervision {
+  cgroup?: NonNullable<Plan["cgroup"]>;
+  cgroupJoin?: NonNullable<Plan["cgroupJoin"]>;
   stdio: StdioMode;
   stdin: boolean;
   /** Of a terminal that nobody looks at. */

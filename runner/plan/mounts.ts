@@ -156,16 +156,13 @@ export function kernelMounts(shared: SharedNamespaces, writableSys: boolean): Op
     });
   } else {
     ops.push({ op: "sysfs", dest: "/sys", flags: ["make", ...ro, "optional"] });
-    ops.push(
-      shared.cgroup === "host"
-        ? {
-            op: "bind",
-            source: "/sys/fs/cgroup",
-            dest: "/sys/fs/cgroup",
-            flags: ["rec", ...ro, "nosuid", "nodev", "noexec", "rslave", "optional"],
-          }
-        : { op: "cgroup2", dest: "/sys/fs/cgroup", flags: [...ro, "optional"] },
-    );
+  }
+  const cgroups = "/sys/fs/cgroup";
+  if (shared.cgroup !== "host") {
+    ops.push({ op: "cgroup2", dest: cgroups, flags: [...ro, "optional"] });
+  } else if (shared.net !== "host") {
+    const flags = ["rec", ...ro, "nosuid", "nodev", "noexec", "rslave", "optional"];
+    ops.push({ op: "bind", source: cgroups, dest: cgroups, flags });
   }
   return ops;
 }

@@ -18,6 +18,13 @@ export interface PublishedPort {
 /** How the front process of an attached run behaves: what it passes on and shows, and whether a signal that ends it spares the program. */
 export type AttachedFlag = "stdin" | "no-stdout" | "no-stderr" | "leave";
 
+/** A file of the container's cgroup and what it is to say; `optional`: where it cannot, the container starts all the same. */
+export interface CgroupSetting {
+  file: string;
+  value: string;
+  optional: boolean;
+}
+
 export type StdioMode = "inherit" | "relay" | "terminal" | "null";
 
 /** One step of set-up: its name and operands exactly as they cross to C. */
@@ -75,11 +82,15 @@ export type Op =
   | { op: "finish" };
 
 export interface Plan {
+  /** A cgroup of the container's own; `optional`: where none can be had, it goes without. */
+  cgroup?: { name: string; optional: boolean; settings: CgroupSetting[] };
   namespaces: NamespaceName[];
   /** Enter the namespaces of a live process instead of making new ones. */
   join?: { pid: number; startTime: string };
   /** Namespaces to enter instead of new ones: those of the container whose monitor holds the lock. */
   share?: { name: NamespaceName; lock: string }[];
+  /** With `join`: the container's cgroup. */
+  cgroupJoin?: { path: string; optional: boolean };
   uidMap: IdRange[];
   gidMap: IdRange[];
   /** Paths of newuidmap and newgidmap; absent: the maps are written directly. */
@@ -142,6 +153,7 @@ export interface Plan {
 /** An event line of the helper. Fields beyond `event` and `time` depend on the event. */
 export type HelperEvent = { time: string } & (
   | { event: "hello"; version: number; boot?: string }
+  | { event: "cgroup"; path: string }
   | { event: "created"; pid: number; startTime: string; monitor: number; monitorStartTime?: string }
   | { event: "health"; status: "healthy" | "unhealthy" }
   | { event: "restarting"; count: number; delay: number }
@@ -153,6 +165,7 @@ export type HelperEvent = { time: string } & (
       code: number;
       signal: number;
       reason: "exit" | "signal" | "timeout" | "oom";
+      oomKills?: number;
       maxRssKiB: number;
       userMicros: number;
       systemMicros: number;

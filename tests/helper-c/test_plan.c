@@ -76,6 +76,27 @@ static void reads_settings(void)
     plan_free(&plan);
 }
 
+static void reads_cgroups(void)
+{
+    struct plan plan;
+    expect(parse(&plan, "cgroup\0box\0optional\0cgroup-set\0memory.max\0" "1000\0\0cgroup-set\0pids.max\0max\0optional\0exec\0" "1\0true\0"));
+    expect(strcmp(plan.cgroup, "box") == 0 && plan.cgroup_optional);
+    expect_equal(plan.cgroup_setting_count, 2);
+    expect(strcmp(plan.cgroup_settings[0].file, "memory.max") == 0 && strcmp(plan.cgroup_settings[0].value, "1000") == 0);
+    expect(!plan.cgroup_settings[0].optional && plan.cgroup_settings[1].optional);
+    plan_free(&plan);
+    expect(parse(&plan, "join\0" "5\0" "6\0cgroup-join\0/a/b\0\0exec\0" "1\0true\0"));
+    expect(strcmp(plan.cgroup_join, "/a/b") == 0 && !plan.cgroup_join_optional);
+    plan_free(&plan);
+    /* no name leads out of the cgroup that is ours */
+    expect(refuses("cgroup\0../box\0\0exec\0" "1\0true\0", "has a name that is none"));
+    expect(refuses("cgroup\0..\0\0exec\0" "1\0true\0", "has a name that is none"));
+    expect(refuses("cgroup\0box\0\0cgroup-set\0../memory.max\0" "1\0\0exec\0" "1\0true\0", "has a file that is none"));
+    expect(refuses("cgroup-set\0memory.max\0" "1\0\0exec\0" "1\0true\0", "needs a cgroup"));
+    expect(refuses("join\0" "5\0" "6\0cgroup-join\0/a/../b\0\0exec\0" "1\0true\0", "has a path that does not begin at the root"));
+    expect(refuses("cgroup-join\0/a\0\0exec\0" "1\0true\0", "needs a process to join"));
+}
+
 static void reads_ops(void)
 {
     struct plan plan;
@@ -171,6 +192,7 @@ int main(void)
 {
     run_test("plan_parse() reads every setting", reads_settings);
     run_test("plan_parse() reads which namespaces are shared", reads_shared_namespaces);
+    run_test("plan_parse() reads cgroups, whose names stay below our own", reads_cgroups);
     run_test("plan_parse() reads ops with paths, flags, numbers and lists", reads_ops);
     run_test("plan_parse() reads each op that may be the last", reads_last_ops);
     run_test("plan_parse() refuses another magic or version and a missing last NUL", refuses_framing);

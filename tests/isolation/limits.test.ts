@@ -2,7 +2,7 @@
 import { closeSync, openSync } from "node:fs";
 import { test } from "uvu";
 import * as assert from "uvu/assert";
-import { need } from "../support/need.ts";
+import { has, need } from "../support/need.ts";
 import { workspace } from "../support/tsbox.ts";
 import { attack, hostileFolder } from "./attack.ts";
 
@@ -69,13 +69,55 @@ able("without a word a container has a limit of processes, which inspect and inf
   assert.is((await box.tsbox("info", "--format", "{{.ProcessLimit}}")).stdout.trim(), "user namespace");
 });
 
-able("limits that cannot be held are refused, not left out", async () => {
-  for (const flag of ["--memory=100m", "-m=100m", "--cpus=0.5", "--cpuset-cpus=0", "--memory-swap=-1"]) {
-    const { code, stderr } = await box.tsbox("run", "--rm", flag, "base", "true");
+/** tests/vm has what holds where a cgroup can be had. */
+const without = has("cgroup2") ? need("root", test) : able;
+
+without("limits that cannot be held are refused with the reason, not left out", async () => {
+  for (const flag of [
+    "--memory=100m",
+    "-m=100m",
+    "--cpus=0.5",
+    "--cpuset-cpus=0",
+    "--cpu-shares=512",
+    "--blkio-weight=20",
+  ]) {
+    const { code, stdout, stderr } = await box.tsbox("run", "--rm", flag, "base", "echo", "ran");
     assert.is(code, 125, flag);
-    assert.match(stderr, /only a cgroup/, flag);
+    assert.is(stdout, "", flag);
+    assert.match(stderr, /^tsbox: Cannot limit the container: .*cgroup/, flag);
+    assert.match(stderr, /hint: .*version 2/, flag);
   }
-  assert.match((await box.tsbox("run", "-m", "512m", "base", "true")).stderr, /MemoryMax=512M /);
+  await box.tsbox("create", "--name", "limited", "-m", "100m", "base", "true");
+  assert.match((await box.tsbox("start", "limited")).stderr, /Cannot limit the container/);
+  // what was wished for can be taken back
+  assert.is((await box.tsbox("update", "-m", "0", "limited")).code, 0);
+  assert.is((await box.tsbox("start", "limited")).code, 0);
+});
+
+able("limits that contradict themselves are refused before anything is made", async () => {
+  for (const [flags, reason] of [
+    [["--memory-swap", "1g"], /needs --memory/],
+    [["-m", "1g", "--memory-swap", "512m"], /cannot be less/],
+    [["-m", "1g", "--memory-reservation", "2g"], /cannot be more/],
+    [["--cpus", "1", "--cpu-quota", "5000"], /use one/],
+    [["--cpus", "none"], /number of processors/],
+    [["--cpuset-cpus", "a"], /ranges/],
+    [["--memory-swappiness", "10"], /version 2/],
+    [["-m", "1g", "--cgroups", "disabled"], /--memory/],
+  ] as const) {
+    const { code, stderr } = await box.tsbox("run", "--rm", ...flags, "base", "true");
+    assert.is(code, 125, flags.join(" "));
+    assert.match(stderr, reason, flags.join(" "));
+  }
+});
+
+able("inspect tells what was asked for, in docker's units", async () => {
+  const flags = ["-m", "64m", "--cpus", "1.5", "--cpu-shares", "512", "--cpuset-cpus", "0", "--pids-limit", "99"];
+  await box.tsbox("create", "--name", "asked", ...flags, "base", "true");
+  const fields = "Memory MemorySwap NanoCpus CpuShares CpusetCpus PidsLimit CgroupnsMode".split(" ");
+  const format = fields.map((name) => `{{.HostConfig.${name}}}`).join(" ");
+  const { stdout } = await box.tsbox("inspect", "--format", format, "asked");
+  assert.is(stdout, "67108864 134217728 1500000000 512 0 99 private\n");
 });
 
 able("a program that opens files without end is refused, and nobody else", async () => {

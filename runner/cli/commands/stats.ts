@@ -10,8 +10,9 @@ export default defineVerb({
   usage: "[CONTAINER…]",
   summary: "Show what running containers use of the machine, again and again.",
   description:
-    "Everything is summed over a container's processes from /proc: processor time of what lives at both looks, memory as proportional set size (what is " +
-    "shared is divided among those who share it), the network devices of its namespace but for lo, bytes read from and written to disks.",
+    "What a container's cgroup counts: processor time, memory without pages of files that can be given back, processes, bytes read from and written to " +
+    "disks; and the network devices of its namespace but for lo. Where it has no cgroup, all is summed over its processes from /proc: processor time of " +
+    "what lives at both looks, memory as proportional set size (what is shared is divided among those who share it).",
   flags: {
     all: boolean({ short: "a", help: "also those that do not run" }),
     latest: SELECTION_FLAGS.latest,

@@ -1,27 +1,10 @@
-import { type Flag, list, string, value } from "../flags.ts";
+import { list, value } from "../flags.ts";
+import { CGROUP_FLAGS, readLimits } from "../options/cgroup-limit.ts";
+import { parsePidsLimit } from "../options/pids-limit.ts";
 import { parseRestart } from "../options/restart.ts";
 import { parseUlimit } from "../options/ulimit.ts";
 import { UsageError } from "../usage-error.ts";
 import { defineVerb, engineOf, forEachWord } from "../verb.ts";
-
-/** Limits that docker keeps in a cgroup: a container here has none of its own. */
-const NEEDS_CGROUP = [
-  "memory",
-  "memorySwap",
-  "memoryReservation",
-  "cpus",
-  "cpuShares",
-  "cpuPeriod",
-  "cpuQuota",
-  "cpusetCpus",
-  "cpusetMems",
-  "pidsLimit",
-  "blkioWeight",
-] as const;
-
-const refused = Object.fromEntries(
-  NEEDS_CGROUP.map((name) => [name, string({ hidden: true, help: "needs a cgroup" })]),
-) as Record<(typeof NEEDS_CGROUP)[number], Flag<string | undefined>>;
 
 export default defineVerb({
   name: "update",
@@ -36,31 +19,34 @@ export default defineVerb({
       { placeholder: "NAME=SOFT[:HARD]", help: "limit a resource of each process, as nofile=1024; holds at once" },
       parseUlimit,
     ),
-    ...refused,
+    pidsLimit: value(parsePidsLimit, {
+      placeholder: "N",
+      group: "Limits",
+      help: "at most so many processes at a time (0: no limit)",
+    }),
+    ...CGROUP_FLAGS,
   },
   words: { min: 1 },
   sweeps: true,
   examples: [
     ["tsbox update --restart always web", "from now on it is started again when it ends"],
+    ["tsbox update -m 1g --cpus 2 web", "at most so much memory and processor time, at once"],
     ["tsbox update --ulimit nofile=4096 web", "more files for each of its processes, from now on"],
   ],
-  async act({ flags, words, given }, context) {
-    for (const name of NEEDS_CGROUP) {
-      if (!given.has(name)) continue;
-      throw new UsageError("Cannot change this limit: the container has no cgroup of its own", {
-        hint: '"tsbox update --ulimit" limits its processes one by one: as=BYTES for memory, nproc=N for processes',
-        exitCode: 1,
-      });
-    }
-    if (flags.restart === undefined && flags.ulimit.length === 0) {
+  async act({ flags, words }, context) {
+    const limits = readLimits(flags);
+    const { restart, pidsLimit, ulimit } = flags;
+    if (restart === undefined && ulimit.length === 0 && limits === undefined && pidsLimit === undefined) {
       throw new UsageError("Cannot update: no change was named", {
-        hint: "--restart POLICY, or --ulimit NAME=SOFT",
+        hint: "--restart POLICY, --memory SIZE, --cpus N, --ulimit NAME=SOFT…",
         exitCode: 1,
       });
     }
     const changes = {
-      ...(flags.restart === undefined ? {} : { restart: flags.restart }),
-      ulimits: flags.ulimit,
+      ...(restart !== undefined && { restart }),
+      ...(limits !== undefined && { limits }),
+      ...(pidsLimit !== undefined && { pidsLimit }),
+      ulimits: ulimit,
     };
     const { update } = await import("../../engine/update.ts");
     const engine = engineOf(context);

@@ -38,6 +38,18 @@ test("foldState() keeps code, signal and reason of the end", () => {
   assert.equal([state.status, state.exitCode, state.signal, state.reason, state.pid], ["exited", 137, 9, "timeout", 0]);
 });
 
+test("foldState() knows the cgroup of the last start only, and what was killed in it", () => {
+  const hello: HelperEvent = { event: "hello", time, version: 1 };
+  const cgroup: HelperEvent = { event: "cgroup", time, path: "/a/b" };
+  const state = foldState(
+    [hello, cgroup, created, exec, { ...exited, code: 0, signal: 0, reason: "exit", oomKills: 1 }],
+    alive,
+  );
+  assert.equal([state.cgroup, state.oomKilled, state.reason], ["/a/b", true, "exit"]);
+  const again = foldState([hello, cgroup, created, exec, { ...exited, reason: "oom" }, hello, created, exec], alive);
+  assert.equal([again.cgroup, again.oomKilled], ["", false]);
+});
+
 test("foldState() sees a container as lost whose process is gone without a word", () => {
   const state = foldState([created, exec], dead);
   assert.equal([state.status, state.reason, state.pid], ["exited", "lost", 0]);

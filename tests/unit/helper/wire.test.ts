@@ -1,6 +1,6 @@
 import { test } from "uvu";
 import * as assert from "uvu/assert";
-import { decodeEvent, encodePlan, planWords } from "../../../runner/helper/wire.ts";
+import { decodeEvent, encodePlan, planWords, replaceCgroup } from "../../../runner/helper/wire.ts";
 import { storePlan } from "../../../runner/plan/build.ts";
 import type { Op } from "../../../runner/plan/types.ts";
 
@@ -36,6 +36,40 @@ test("planWords() writes modes octal and masks hexadecimal", () => {
 
 test("encodePlan() refuses a word with NUL, which would shift the words after it", () => {
   assert.throws(() => encodePlan(plan({ op: "exec", argv: ["a\0cwd\0/"] })), /NUL/);
+});
+
+test("replaceCgroup() changes the words of the cgroup and no others", () => {
+  const settings = [{ file: "memory.max", value: "5", optional: false }];
+  // names that look like words of the plan
+  const made = encodePlan({
+    ...plan({ op: "exec", argv: ["cgroup-set", "process-limit", "7"] }),
+    cgroup: { name: "box", optional: true, settings: [{ file: "pids.max", value: "9", optional: true }, ...settings] },
+    hostname: "process-limit",
+    processLimit: 9,
+  });
+  const words = (changes: Parameters<typeof replaceCgroup>[1]) => replaceCgroup(made, changes).toString().split("\0");
+  const changed = words({ required: true, settings });
+  assert.equal(changed.slice(0, 10), [
+    "tsbox-plan",
+    "1",
+    "cgroup",
+    "box",
+    "",
+    "cgroup-set",
+    "memory.max",
+    "5",
+    "",
+    "namespace",
+  ]);
+  assert.equal(changed.slice(9), made.toString().split("\0").slice(13));
+  const limited = words({ required: false, settings: [], processLimit: 3 });
+  assert.equal(limited.slice(2, 8), ["cgroup", "box", "optional", "process-limit", "3", "namespace"]);
+  assert.is(limited.filter((word) => word === "process-limit").length, 3);
+  assert.is(
+    words({ required: false, settings: [], processLimit: 0 }).filter((word) => word === "process-limit").length,
+    2,
+  );
+  assert.throws(() => replaceCgroup(encodePlan(plan({ op: "finish" })), { required: false, settings }), /no cgroup/);
 });
 
 test("decodeEvent() leaves out a line that was cut off", () => {
