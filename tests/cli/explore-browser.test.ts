@@ -102,4 +102,36 @@ shown("two images are browsed as one change", async () => {
   await screen.type("q");
 });
 
+shown("Enter on a file shows what the layer did to it, and the tree is as it was after that", async () => {
+  await using screen = await terminal(box, 90, 12);
+  await screen.type(`${TSBOX} explore -i app:1`, "Enter");
+  await screen.shows(/Changes of this layer: 9/);
+  await screen.type("/", "m", "o", "t", "Enter", "End", "Enter");
+  await screen.shows(/^\/etc\/motd +\d+ of 1\d lines/m);
+  await screen.shows(/^\/etc\/motd, layer 1 → 2\n--- a\/etc\/motd/m);
+  await screen.type("End");
+  await screen.shows(/^-line 6\n\+changed <b>here<\/b> \\x1b\[31m\n line 7/m);
+  assert.is((await screen.screen()).length, 12);
+  await screen.type("Left");
+  await screen.shows(/▸ Changes of this layer: 1, with "mot"/);
+  // seen through a layer that says nothing of it: all of it
+  await screen.type("Tab", "Down", "b", "Tab", "End", "Enter");
+  await screen.shows(/^\/etc\/motd, layer 0 → 3\n/m);
+  await screen.shows(/^\+line 1$/m);
+  await screen.type("q", "/", "Escape");
+  await screen.shows(/Everything up to this layer/);
+  await screen.type("q");
+  await screen.shows(/^\$$/m);
+});
+
+shown("of two images a file's change is shown too, and one that is no text by what it is", async () => {
+  await using screen = await terminal(box, 100, 20);
+  await screen.type(`${TSBOX} explore -i app:0 app:1`, "Enter");
+  await screen.shows(/^app:0 → app:1/m);
+  await screen.type("/", "b", "i", "n", "a", "r", "y", "Enter", "End", "Right");
+  await screen.shows(/^\/data\/binary, app:0 → app:1, no text\n- \(app:0, layer 2\) 9 bytes sha256:\w+/m);
+  await screen.type("C-c");
+  await screen.shows(/^\$$/m);
+});
+
 test.run();

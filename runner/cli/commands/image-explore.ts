@@ -12,7 +12,7 @@ const GATE = "For CI";
 const FILE = "One file";
 
 const FLAGS = {
-  interactive: boolean({ short: "i", help: "browse layers and files with the arrow keys" }),
+  interactive: boolean({ short: "i", help: "browse layers, files and what changed in them with the arrow keys" }),
   format: choice(["text", "json", "html"], { help: "default text, or what the ending of --output says" }),
   output: string({
     short: "o",
@@ -59,7 +59,7 @@ export default defineVerb({
     const layer = flags.layer === undefined ? undefined : findLayer(first, flags.layer);
     if (flags.interactive) {
       const { browse } = await import("../explore/browser.ts");
-      await browse(second ? [first, second] : [first], context);
+      await browse(engine, second ? [first, second] : [first], context);
       return 0;
     }
     const text = await rendered(parsed, context, format, second ? [first, second] : [first], layer);

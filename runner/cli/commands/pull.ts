@@ -11,6 +11,8 @@ export default defineVerb({
   name: "pull",
   usage: "IMAGE…",
   summary: "Fetch images from a registry.",
+  description:
+    "Of a name that stands for several platforms one is kept: this machine's, or --platform's. Layers that a registry may not pass on are fetched from their maker.",
   flags: {
     platform: value(parsePlatform, {
       placeholder: "OS/ARCH[/VARIANT]",

@@ -1,17 +1,22 @@
 /** `image explore -i`: the terminal's side of the browser. */
 
+import type { Engine } from "../../engine/engine.ts";
 import type { Exploration } from "../../engine/explore/explore.ts";
 import type { Context } from "../context.ts";
 import { humanSize } from "../units.ts";
-import { compareReport, imageReport } from "./report.ts";
-import { percent } from "./text.ts";
-import { type BrowserLayer, draw, type Key, layerTitle, openBrowser, press } from "./view.ts";
+import { compareReport, imageReport, reportDiff } from "./report.ts";
+import { diffText, percent } from "./text.ts";
+import { type BrowserLayer, type Chosen, draw, type Key, layerTitle, openBrowser, type Pager, press } from "./view.ts";
 
 /** The other screen, no cursor; and back. */
 const ENTER = "\x1b[?1049h\x1b[?25l";
 const LEAVE = "\x1b[?25h\x1b[?1049l";
 
-export async function browse(explorations: [Exploration, ...Exploration[]], context: Context): Promise<void> {
+export async function browse(
+  engine: Engine,
+  explorations: [Exploration, ...Exploration[]],
+  context: Context,
+): Promise<void> {
   const { heading, layers } = content(explorations);
   const browser = openBrowser(heading, layers);
   const output = process.stdout;
@@ -23,6 +28,15 @@ export async function browse(explorations: [Exploration, ...Exploration[]], cont
     // each line is drawn over and its rest cleared: nothing flickers
     output.write(`\x1b[H${lines.map((line) => `${line}\x1b[K`).join("\r\n")}\x1b[J`);
   };
+  const openPager = (chosen: Chosen) => {
+    delete browser.chosen;
+    const pager: Pager = { title: `/${chosen.path}`, lines: ["reading it…"], top: 0 };
+    browser.pager = pager;
+    void fileDiff(engine, explorations, chosen).then((text) => {
+      pager.lines = text.replace(/\n$/, "").split("\n");
+      if (browser.pager === pager) show();
+    });
+  };
   input.setRawMode(true);
   output.write(ENTER);
   try {
@@ -32,7 +46,10 @@ export async function browse(explorations: [Exploration, ...Exploration[]], cont
       output.on("resize", show);
       input.on("end", resolve);
       input.on("data", (bytes: Buffer) => {
-        for (const key of readKeys(bytes.toString("utf8"))) if (!press(browser, key, rows() - 4)) return resolve();
+        for (const key of readKeys(bytes.toString("utf8"))) {
+          if (!press(browser, key, rows() - 4)) return resolve();
+          if (browser.chosen) openPager(browser.chosen);
+        }
         show();
       });
     });
@@ -40,6 +57,22 @@ export async function browse(explorations: [Exploration, ...Exploration[]], cont
     input.setRawMode(false);
     input.pause();
     output.write(LEAVE);
+  }
+}
+
+/** What the layer did to the file, or the second image; of one that is seen through the layer, all of it. */
+async function fileDiff(
+  engine: Engine,
+  explorations: [Exploration, ...Exploration[]],
+  { layer, path, below }: Chosen,
+): Promise<string> {
+  const { diffFile } = await import("../../engine/explore/file-diff.ts");
+  const between = { from: String(below ? 0 : layer), to: String(layer + 1) };
+  try {
+    const found = await diffFile(engine, explorations, { path, ...(explorations.length === 1 && between) });
+    return diffText(found.map(reportDiff), { colors: false });
+  } catch (error) {
+    return (error as Error).message;
   }
 }
 

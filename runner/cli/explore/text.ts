@@ -21,7 +21,7 @@ const INSTRUCTION = 60;
 type Paint = (style: keyof typeof STYLES, text: string) => string;
 const STYLES = { bold: "1", dim: "2", added: "32", changed: "33", removed: "31", place: "36" } as const;
 
-function painter(colors: boolean): Paint {
+export function painter(colors: boolean): Paint {
   return (style, text) => (colors ? `\x1b[${STYLES[style]}m${text}\x1b[0m` : text);
 }
 
@@ -182,7 +182,8 @@ export function diffText(diffs: readonly ReportDiff[], options: Pick<TextOptions
     .join("\n");
 }
 
-function paintDiff(line: string, paint: Paint): string {
+/** A line of a unified diff. */
+export function paintDiff(line: string, paint: Paint): string {
   if (line === "") return line;
   if (/^(---|\+\+\+) /.test(line)) return paint("bold", line);
   if (line.startsWith("@@")) return paint("place", line);

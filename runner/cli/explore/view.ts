@@ -5,6 +5,7 @@ import { shortId } from "../table.ts";
 import { humanSize } from "../units.ts";
 import { buildTree, isFolder, layerItems, type State, type TreeNode } from "./page/tree.ts";
 import type { ReportChange } from "./shape.ts";
+import { paintDiff, painter } from "./text.ts";
 
 export interface BrowserLayer {
   title: string;
@@ -28,6 +29,26 @@ export interface Browser {
   typing: boolean;
   /** Made from the above, kept as long as it serves. */
   tree?: TreeNode;
+  /** A file that was chosen: whoever has the files is to fill the pager. */
+  chosen?: Chosen;
+  /** Over everything else. */
+  pager?: Pager;
+}
+
+export interface Chosen {
+  /** Of the browser's layers. */
+  layer: number;
+  path: string;
+  /** The layer says nothing of it: it is seen through it. */
+  below: boolean;
+}
+
+/** Text to page through: a diff. */
+export interface Pager {
+  title: string;
+  lines: string[];
+  /** The first line that is seen. */
+  top: number;
 }
 
 export type Key = { name: string } | { text: string };
@@ -93,6 +114,7 @@ export function press(browser: Browser, key: Key, page: number): boolean {
     return true;
   }
   const name = "name" in key ? key.name : key.text;
+  if (browser.pager) return pressInPager(browser, browser.pager, name, page);
   switch (name) {
     case "q":
     case "escape":
@@ -113,6 +135,16 @@ export function press(browser: Browser, key: Key, page: number): boolean {
       else moveRow(browser, name, page);
   }
   return true;
+}
+
+function pressInPager(browser: Browser, pager: Pager, name: string, page: number): boolean {
+  if (["q", "escape", "left", "enter", "backspace"].includes(name)) delete browser.pager;
+  const move = step(name === " " ? "pagedown" : name, page);
+  if (move !== undefined) {
+    // the last page stays full
+    pager.top = Math.max(0, Math.min(pager.top + move, pager.lines.length - pagerHeight(page + 4)));
+  }
+  return name !== "ctrl-c";
 }
 
 function typeFilter(browser: Browser, key: Key): void {
@@ -162,7 +194,12 @@ function moveRow(browser: Browser, name: string, page: number): void {
     if (parent >= 0) browser.row = parent;
     else browser.pane = "layers";
   } else if (name === "left" || ((name === "enter" || name === " ") && opened)) browser.open.delete(node.path);
-  else if (["right", "enter", " "].includes(name) && node.children.length > 0) browser.open.add(node.path);
+  else if (["right", "enter", " "].includes(name)) {
+    if (node.children.length > 0) browser.open.add(node.path);
+    else if (node.change && !isFolder(node)) {
+      browser.chosen = { layer: browser.layer, path: node.change.path, below: node.state === "below" };
+    }
+  }
 }
 
 // --- drawing --------------------------------------------------------------------------------------
@@ -172,6 +209,7 @@ const MARKS: Record<State, string> = { added: "+", changed: "~", removed: "-", b
 
 /** Exactly `rows` lines of at most `columns` characters. */
 export function draw(browser: Browser, columns: number, rows: number, colors: boolean): string[] {
+  if (browser.pager) return drawPager(browser.pager, columns, rows, colors);
   const left = Math.max(20, Math.min(44, Math.floor(columns * 0.4)));
   const right = Math.max(1, columns - left - 3);
   const height = Math.max(1, rows - 3);
@@ -187,9 +225,26 @@ export function draw(browser: Browser, columns: number, rows: number, colors: bo
   for (let i = 0; i < height; i++) lines.push(`${layerLines[i] ?? " ".repeat(left)} │ ${treeLines[i] ?? ""}`);
   const keys = browser.typing
     ? `Filter: ${visible(browser.filter)}_   Enter keeps it, Esc drops it`
-    : "arrows move and open · Tab changes sides · / filters · b shows what is below · q ends";
+    : "arrows move and open · Enter shows a file · Tab: other side · /: filter · b: what is below · q: end";
   lines.push(style("2", fit(keys, columns - 1)));
   return lines.slice(0, rows);
+}
+
+const pagerHeight = (rows: number) => Math.max(1, rows - 2);
+
+function drawPager({ title, lines, top }: Pager, columns: number, rows: number, colors: boolean): string[] {
+  const style = (code: string, text: string) => (colors ? `\x1b[${code}m${text}\x1b[0m` : text);
+  const paint = painter(colors);
+  const height = pagerHeight(rows);
+  const shown = lines.slice(top, top + height).map((line) => paintDiff(fit(untabbed(line), columns), paint));
+  const place = lines.length > height ? `  ${Math.min(top + height, lines.length)} of ${lines.length} lines` : "";
+  const keys = "arrows, PageUp and PageDown move · ← or q goes back";
+  const filled = [...shown, ...Array.from({ length: height - shown.length }, () => "")];
+  return [style("7", fit(`${title}${place}`, columns)), ...filled, style("2", fit(keys, columns - 1))].slice(0, rows);
+}
+
+function untabbed(line: string): string {
+  return line.split("\t").reduce((before, part) => `${before}${" ".repeat(8 - (before.length % 8))}${part}`);
 }
 
 function treeTitle({ filter, below, tree }: Browser): string {
