@@ -12,7 +12,7 @@ import { storePlan } from "../plan/build.ts";
 import { insideID } from "../plan/idmap.ts";
 import type { Op, Plan } from "../plan/types.ts";
 import { containerIdentity } from "./container-identity.ts";
-import { tell } from "./container-state.ts";
+import { containerState, tell } from "./container-state.ts";
 import { viewPlan } from "./container-view.ts";
 import { type Destination, type GivenPath, givenPath, type Kind, placing } from "./copy-rules.ts";
 import type { Engine } from "./engine.ts";
@@ -101,11 +101,9 @@ async function copyFiles(
     });
   }
   const destination = sideOf(to);
-  const place = placing(
-    found,
-    await findDestination(destination, givenPath(to.path, destination.base)),
-    options.overwrite,
-  );
+  const target = await findDestination(destination, givenPath(to.path, destination.base));
+  const place = placing(found, target, options.overwrite);
+  if ("container" in to) warnOfMemory(engine, engine.containers.find(to.container), target.resolved);
   const rewrite: Rewrite = {
     name: Buffer.from(place.name),
     ...(!options.archive && { owner: callerInside(engine, record) }),
@@ -115,6 +113,16 @@ async function copyFiles(
       for await (const piece of records) await written(sink, piece);
       return result;
     }),
+  );
+}
+
+/** As in docker the files lie below a tmpfs that is not there; but they cannot be seen when it is. */
+function warnOfMemory(engine: Engine, record: ContainerRecord, path: string): void {
+  const holds = (target: string) => path === target || path.startsWith(`${target}/`);
+  const [mount] = record.mounts.filter(({ target }) => holds(target)).sort((a, b) => b.target.length - a.target.length);
+  if (mount?.type !== "tmpfs" || containerState(engine, record).pid !== 0) return;
+  engine.warn(
+    `"${visible(mount.target)}" is a tmpfs, empty at each start: what is copied there cannot be seen when container "${record.name}" runs`,
   );
 }
 

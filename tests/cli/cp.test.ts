@@ -133,6 +133,115 @@ for (const name of ["up", "down"]) {
   });
 }
 
+/** docker's rules, case by case: what is there before, what is copied where, and what is there then or what is said. */
+const RULES: [destination: string, source: string, expected: string[] | RegExp][] = [
+  // a file
+  ["file-new", "one", ["file-new=one"]],
+  ["none/", "one", /the directory ".*none" does not exist/],
+  ["no/parent", "one", /the directory of ".*no\/parent" does not exist/],
+  ["file", "one", ["file=one"]],
+  ["file/", "one", /".*file" is not a directory/],
+  ["dir", "one", ["dir/kept=kept", "dir/one=one"]],
+  ["dir/", "one", ["dir/kept=kept", "dir/one=one"]],
+  ["dir/.", "one", ["dir/kept=kept", "dir/one=one"]],
+  ["to-dir", "one", ["dir/kept=kept", "dir/one=one", "to-dir>dir"]],
+  ["to-dir/", "one", ["dir/kept=kept", "dir/one=one", "to-dir>dir"]],
+  ["to-file", "one", ["file=one", "to-file>file"]],
+  ["dangling", "one", ["dangling>made", "made=one"]],
+  ["one/", "one/", /it is not a directory/],
+  // a directory
+  ["tree-new", "tree", ["tree-new/in=in"]],
+  ["tree-new/", "tree", ["tree-new/in=in"]],
+  ["tree-new", "tree/.", ["tree-new/in=in"]],
+  ["file", "tree", /".*file" is a file, and it is a directory/],
+  ["to-file", "tree", /".*to-file" is a file, and it is a directory/],
+  ["dir", "tree", ["dir/kept=kept", "dir/tree/in=in"]],
+  ["dir", "tree/", ["dir/kept=kept", "dir/tree/in=in"]],
+  ["dir", "tree/.", ["dir/in=in", "dir/kept=kept"]],
+  ["to-dir", "tree/.", ["dir/in=in", "dir/kept=kept", "to-dir>dir"]],
+  // a link
+  ["copied", "link", ["copied>one"]],
+  ["dir", "link", ["dir/kept=kept", "dir/link>one"]],
+  ["copied", "tree-link", ["copied>tree"]],
+  ["copied", "tree-link/", ["copied/in=in"]],
+  ["copied", "tree-link/.", ["copied/in=in"]],
+];
+
+const BEFORE =
+  "mkdir dir; echo kept > dir/kept; echo old > file; ln -s dir to-dir; ln -s file to-file; ln -s made dangling";
+const SOURCES = "mkdir tree; echo in > tree/in; echo one > one; ln -s one link; ln -s tree tree-link";
+/** Every file with its line, every link with its target. */
+const LIST =
+  'for f in $(find . -type f); do echo "$f=$(cat $f)"; done; for l in $(find . -type l); do echo "$l>$(readlink $l)"; done';
+
+for (const name of ["up", "down"]) {
+  for (const way of ["in", "out"]) {
+    test(`${name}: docker's table of sources and destinations, ${way}`, async () => {
+      const inVolume = (script: string) =>
+        box.tsbox("run", "--rm", "-v", `${name}:/vol`, "base", "sh", "-c", `cd /vol; ${script}`);
+      const onHost = (script: string) => box.program("sh", ["-c", `cd "$0"; ${script}`, box.dir]);
+      const [there, from] = way === "in" ? [inVolume, onHost] : [onHost, inVolume];
+      const place = (number: number) => `rules-${name}-${way}-${number}`;
+      const eachPlace = (script: (where: string) => string) =>
+        RULES.map((_, number) => script(place(number))).join("\n");
+      await from(eachPlace((where) => `(mkdir ${where}-src; cd ${where}-src; ${SOURCES})`));
+      await there(eachPlace((where) => `(mkdir ${where}; cd ${where}; ${BEFORE})`));
+      const said: string[] = [];
+      for (const [number, [destination, source, expected]] of RULES.entries()) {
+        const paths = [`${place(number)}-src/${source}`, `${place(number)}/${destination}`];
+        const inside = way === "in" ? 1 : 0;
+        const words = paths.map((path, i) => (i === inside ? `${name}:/vol/${path}` : path));
+        const { code, stderr } = await cp(...words);
+        assert.is(code, expected instanceof RegExp ? 1 : 0, `${source} -> ${destination}: ${stderr}`);
+        said.push(stderr);
+      }
+      const found = (await there(eachPlace((where) => `(cd ${where}; ${LIST})\necho --`))).stdout.split("--\n");
+      for (const [number, [destination, source, expected]] of RULES.entries()) {
+        const label = `${source} -> ${destination}`;
+        if (expected instanceof RegExp) {
+          assert.match(said[number] ?? "", expected, label);
+          continue;
+        }
+        assert.is(said[number], "", label);
+        const rest = ["dir/kept=kept", "file=old", "to-dir>dir", "to-file>file", "dangling>made"];
+        const changed = new Set(expected.map((line) => line.split(/[=>]/)[0]));
+        const all = new Set([...rest.filter((line) => !changed.has(line.split(/[=>]/)[0])), ...expected]);
+        const lines = (found[number] ?? "").split("\n").filter(Boolean);
+        assert.equal(lines.map((line) => line.replace(/^\.\//, "")).sort(), [...all].sort(), label);
+      }
+    });
+  }
+}
+
+test("a link in the container that leads up and out leads to the container's own files", async () => {
+  await box.tsbox(
+    "run",
+    "--rm",
+    "-v",
+    "up:/vol",
+    "base",
+    "sh",
+    "-c",
+    "ln -s ../../../../../../../../etc /vol/etc; ln -s /etc/hostname /vol/name",
+  );
+  await cp("src/a", "up:/vol/etc/from-outside");
+  assert.is(await inside("up", "cat /etc/from-outside"), "a\n");
+  assert.not.ok(existsSync("/etc/from-outside"));
+  await cp("-L", "up:/vol/name", "its-name");
+  assert.is(readFileSync(at("its-name"), "utf8"), await inside("up", "cat /etc/hostname"));
+});
+
+test("what is copied into the tmpfs of a container that does not run is told to be hidden", async () => {
+  await box.tsbox("create", "--name", "memory", "--tmpfs", "/mem", "-v", "kept:/mem/vol", "base", "sleep", "600");
+  assert.match((await cp("src/a", "memory:/mem/a")).stderr, /"\/mem" is a tmpfs, empty at each start/);
+  assert.is((await cp("src/a", "memory:/mem/vol/a")).stderr, "");
+  await box.tsbox("start", "memory");
+  assert.is(await inside("memory", "ls /mem; cat /mem/vol/a"), "vol\na\n");
+  assert.is((await cp("src/a", "memory:/mem/a")).stderr, "");
+  assert.is(await inside("memory", "cat /mem/a"), "a\n");
+  await box.tsbox("rm", "-f", "memory");
+});
+
 test("what is in memory of a running container is copied too", async () => {
   assert.is((await cp("src", "up:/mem")).code, 0);
   assert.is(await inside("up", "cat /mem/src/sub/b"), "b\n");
