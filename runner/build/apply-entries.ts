@@ -30,13 +30,26 @@ export async function applyEntries(
     apply.sink.end(encodeRecord(layerRecord(RecordKind.END)));
   } catch (error) {
     apply.kill();
-    await apply.done.catch(() => {});
+    const refusal = await refusalOf(apply);
     signal?.throwIfAborted();
-    throw error;
+    throw isBrokenPipe(error) ? explained(refusal ?? error) : error;
   } finally {
     signal?.removeEventListener("abort", abort);
   }
   await apply.done.catch((error: unknown) => {
     throw explained(error);
   });
+}
+
+/** Why the helper has left, where it has. */
+export function refusalOf({ done }: { done: Promise<unknown> }): Promise<unknown> {
+  return done.then(
+    () => undefined,
+    (reason: unknown) => reason,
+  );
+}
+
+/** It says only that the reader has left: why, the reader has told. */
+export function isBrokenPipe(error: unknown): boolean {
+  return ["EPIPE", "ECONNRESET", "ERR_STREAM_DESTROYED"].includes((error as NodeJS.ErrnoException).code ?? "");
 }

@@ -26,6 +26,7 @@ import type { SourceTree } from "./context/source-tree.ts";
 import { type Dockerfile, parseDockerfile, parseTriggers } from "./dockerfile/parse.ts";
 import { DockerfileError, type Span } from "./dockerfile/source.ts";
 import { Explainer } from "./explain-steps.ts";
+import { explainedFull, unlessFull } from "./full-disk.ts";
 import { ignoreOf } from "./ignore.ts";
 import { imageState } from "./image-state.ts";
 import { checkFolderContext, imageContext, imageName, isImageContext, isLayoutContext } from "./named-context.ts";
@@ -66,6 +67,8 @@ export async function build(
   const helper = new KeptHelper(engine.identity());
   try {
     return await new Build(engine, options, tell, trash, helper).run(stdin);
+  } catch (error) {
+    throw explainedFull(error);
   } finally {
     await trash.empty();
     release();
@@ -189,8 +192,8 @@ class Build {
       return result;
     } finally {
       this.#imports?.close();
-      for (const hashes of [context.hashes, ...this.#hashes.values()]) hashes.save();
-      explainer.save();
+      for (const hashes of [context.hashes, ...this.#hashes.values()]) unlessFull(() => hashes.save());
+      unlessFull(() => explainer.save());
     }
   }
 

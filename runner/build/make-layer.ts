@@ -21,6 +21,7 @@ import { commitLayer, hasLayer } from "../store/layer-store.ts";
 import { type StoreLayout, storeLayout } from "../store/layout.ts";
 import { type Staged, stagingFolder } from "../store/staging.ts";
 import { lock, unlock } from "../sys/native.ts";
+import { isBrokenPipe, refusalOf } from "./apply-entries.ts";
 import { Channel } from "./channel.ts";
 import { chainOn, type ParentTree } from "./parent-tree.ts";
 
@@ -82,9 +83,9 @@ export async function makeLayer(
     } catch (error) {
       pieces.end(error);
       apply.kill();
-      await Promise.allSettled([blob, apply.done]);
+      const [refusal] = await Promise.all([refusalOf(apply), refusalOf({ done: blob })]);
       signal?.throwIfAborted();
-      throw error;
+      throw isBrokenPipe(error) ? explained(refusal ?? error) : error;
     } finally {
       signal?.removeEventListener("abort", abort);
     }

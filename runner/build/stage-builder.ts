@@ -20,6 +20,7 @@ import { heredocContent, heredocWord } from "./dockerfile/lines.ts";
 import { DockerfileError, type Source, type Span } from "./dockerfile/source.ts";
 import type { CopyInstruction, RunInstruction, RunMount, StageInstruction, Text } from "./dockerfile/types.ts";
 import type { Explainer } from "./explain-steps.ts";
+import { explainedFull, fullStoreHint } from "./full-disk.ts";
 import { cleanPath, hasWildcards } from "./glob.ts";
 import type { MadeLayer } from "./make-layer.ts";
 import { type ModeChange, parseMode } from "./mode.ts";
@@ -521,7 +522,7 @@ export class StageBuilder {
         ? "the step has no network: use --network host"
         : error.status === 127
           ? "127 mostly means that the program is not in the image"
-          : undefined;
+          : fullStoreHint(this.#world.engine.root);
     const lines = error.lines.map((line) => `       ${visible(line)}`).join("\n");
     return new DockerfileError(
       this.#source,
@@ -709,7 +710,7 @@ export class StageBuilder {
 
   /** Errors from below get the place of the instruction. */
   #placed(error: unknown, one: StageInstruction): unknown {
-    if (error instanceof DockerfileError || !(error instanceof TsboxError)) return full(error);
+    if (error instanceof DockerfileError || !(error instanceof TsboxError)) return explainedFull(error);
     if (error instanceof OutsideContext || error.code === "IN_THE_WAY") {
       const word = one.kind === "COPY" || one.kind === "ADD" ? one.sources[0] : undefined;
       const span =
@@ -725,16 +726,4 @@ export class StageBuilder {
 
 function scriptPath(name: string): string {
   return `/dev/pipes/${name}`;
-}
-
-/** A full disk is told as such, wherever it struck. */
-function full(error: unknown): unknown {
-  const code = (error as NodeJS.ErrnoException)?.code;
-  if (code !== "ENOSPC" && code !== "EDQUOT") return error;
-  return new TsboxError("Cannot build: the disk of the store is full", {
-    code: "NO_SPACE",
-    cause: error,
-    hint: '"tsbox builder prune" and "tsbox rmi" make room; the steps that ended are kept',
-    exitCode: 1,
-  });
 }
