@@ -61,7 +61,8 @@ export type BuildEvent =
   | { type: "step"; step: number; stage: string; name: string; of: string }
   | { type: "cached"; step: number }
   | { type: "done"; step: number; milliseconds: number }
-  | { type: "failed"; step: number }
+  /** Canceled: not for a fault of its own. */
+  | { type: "failed"; step: number; canceled?: true }
   | { type: "output"; step: number; line: string }
   | { type: "why"; step: number; reason: string }
   | { type: "note"; text: string };

@@ -138,7 +138,7 @@ export class StageBuilder {
       if (cached) tell({ type: "cached", step: this.#step });
       else tell({ type: "done", step: this.#step, milliseconds: performance.now() - start });
     } catch (error) {
-      tell({ type: "failed", step: this.#step });
+      tell({ type: "failed", step: this.#step, ...(options.signal.aborted && { canceled: true }) });
       if (options.signal.aborted) throw error;
       throw this.#placed(error, instruction);
     }

@@ -1,12 +1,38 @@
-/** How a build is shown: lines of steps and their output, or events as JSON for programs. */
+/** How a build is shown: moving lines on a terminal, lines of steps and their output elsewhere, or events as JSON for programs. */
 
 import { visible } from "../base/error.ts";
 import type { BuildEvent } from "../build/options.ts";
-import type { Output } from "./context.ts";
+import type { Context, Output } from "./context.ts";
+import { visibleLine } from "./progress/visible-line.ts";
 
-export type ProgressMode = "auto" | "plain" | "json" | "quiet";
+export type ProgressMode = "auto" | "tty" | "plain" | "json" | "quiet";
 
-export function showBuild(output: Output, mode: ProgressMode): (event: BuildEvent) => void {
+export interface BuildPrinter {
+  tell(event: BuildEvent): void;
+  /** Standard error for everybody else meanwhile: whole lines. */
+  stderr: Output;
+  /** Leaves the terminal as it was; to be called whatever became of the build. */
+  end(): void;
+}
+
+export async function buildPrinter(
+  { stderr, env, now }: Pick<Context, "stderr" | "env" | "now">,
+  mode: ProgressMode,
+): Promise<BuildPrinter> {
+  const canDraw = stderr.isTTY === true && env.TERM !== "dumb";
+  if (mode === "tty" || (mode === "auto" && canDraw)) {
+    const { BuildScreen } = await import("./progress/build-screen.ts");
+    const screen = new BuildScreen(stderr, now);
+    return {
+      tell: (event) => screen.tell(event),
+      stderr: { write: (text) => screen.above(text), isTTY: stderr.isTTY === true },
+      end: () => screen.end(),
+    };
+  }
+  return { tell: lines(stderr, mode), stderr, end() {} };
+}
+
+function lines(output: Output, mode: ProgressMode): (event: BuildEvent) => void {
   if (mode === "quiet") return () => {};
   if (mode === "json") return (event) => void output.write(`${JSON.stringify(event)}\n`);
   const paint = colours(mode === "auto" && output.isTTY === true);
@@ -42,19 +68,14 @@ export function showBuild(output: Output, mode: ProgressMode): (event: BuildEven
         );
         return;
       case "failed":
-        output.write(`${head(event.step)}#${event.step} ${paint.red("FAILED")}\n`);
+        output.write(
+          `${head(event.step)}#${event.step} ${event.canceled ? paint.dim("CANCELED") : paint.red("FAILED")}\n`,
+        );
         return;
       case "note":
         output.write(`note: ${visible(event.text)}\n`);
     }
   };
-}
-
-/** Colours of a step's output stay, what moves the cursor does not. */
-function visibleLine(line: string): string {
-  // biome-ignore lint/suspicious/noControlCharactersInRegex: they are what is looked for
-  const kept = line.replace(/^.*\r(?=.)/, "").split(/(\u001b\[[0-9;]*m)/);
-  return kept.map((part, index) => (index % 2 === 1 ? part : visible(part).replaceAll("\\x09", "\t"))).join("");
 }
 
 function colours(wanted: boolean) {

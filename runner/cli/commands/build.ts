@@ -1,6 +1,7 @@
 import { resolve } from "node:path";
 import type { CacheTarget } from "../../build/cache/places.ts";
 import type { BuildOptions } from "../../build/options.ts";
+import { changed } from "../context.ts";
 import { boolean, choice, list, number, string, value } from "../flags.ts";
 import { LOCK_FLAGS, readLockOptions } from "../lock-flags.ts";
 import {
@@ -89,7 +90,9 @@ export default defineVerb({
     }),
     iidfile: string({ group: "Result", placeholder: "FILE", help: "write the image's id there" }),
     metadataFile: string({ group: "Result", placeholder: "FILE", help: "write digests and names there, as JSON" }),
-    progress: choice(["auto", "plain", "json"], { help: "form of what is shown meanwhile" }),
+    progress: choice(["auto", "tty", "plain", "json"], {
+      help: "moving lines, lines of all that is said, or JSON lines (default auto: moving on a terminal)",
+    }),
     quiet: boolean({ short: "q", help: "show the image's id only" }),
     // docker's and podman's: steps never leave containers here
     rm: boolean({ hidden: true, default: true, help: "" }),
@@ -152,9 +155,10 @@ export default defineVerb({
       ...(flags.metadataFile !== undefined && { metadataFile: resolve(cwd, flags.metadataFile) }),
     };
     const { build, writeResultFiles } = await import("../../build/build.ts");
-    const { showBuild } = await import("../build-progress.ts");
-    const show = showBuild(context.stderr, flags.quiet ? "quiet" : (flags.progress ?? "auto"));
-    const result = await build(engineOf(context, readLockOptions(parsed)), options, show, process.stdin);
+    const { buildPrinter } = await import("../build-progress.ts");
+    const show = await buildPrinter(context, flags.quiet ? "quiet" : (flags.progress ?? "auto"));
+    const engine = engineOf(changed(context, { stderr: show.stderr }), readLockOptions(parsed));
+    const result = await build(engine, options, show.tell, process.stdin).finally(show.end);
     writeResultFiles(options, result);
     if (!flags.quiet && flags.progress !== "json")
       for (const name of result.names) context.stderr.write(`named ${name}\n`);
