@@ -22,6 +22,8 @@ const HOT = new Set([
   "runner/engine/resolve-image.ts",
   "runner/cli/commands/ps.ts",
   "runner/engine/list.ts",
+  "runner/cli/commands/diff.ts",
+  "runner/engine/diff.ts",
 ]);
 
 /** Parts of Node that a start imports and seldom uses; each takes up to two milliseconds to load. */
