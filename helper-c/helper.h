@@ -307,6 +307,7 @@ struct run {
     int socket;       /* the child's end of the socket to the monitor */
     int root;         /* O_PATH of the new root; DESTs resolve below it */
     int empty;        /* an empty read-only directory's mount, for `mask` */
+    bool slave_mounts; /* what the host mounts later is seen, but for binds that are private */
     int memory;       /* with `share ipc`: a detached copy of the other container's /dev/shm */
     int score;        /* oom_score_adj, opened while the process still owns its /proc files */
     int init_program; /* a read-only, detached mount of this program, for `init` */
@@ -441,6 +442,7 @@ int attach_in_root(struct run *run, int *mounted, int target, const char *path);
 /* May the failure that errno tells be ignored, because the op says `optional`? */
 bool is_optional(const struct op *op);
 int op_private_mounts(struct run *run, const struct op *op);
+int op_slave_mounts(struct run *run, const struct op *op);
 int op_root(struct run *run, const struct op *op);
 int op_overlay(struct run *run, const struct op *op);
 int op_overlay_at(struct run *run, const struct op *op);

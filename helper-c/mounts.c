@@ -64,6 +64,15 @@ int op_private_mounts(struct run *run, const struct op *op)
     return 0;
 }
 
+int op_slave_mounts(struct run *run, const struct op *op)
+{
+    (void)op;
+    run->slave_mounts = true;
+    if (mount(NULL, "/", NULL, MS_REC | MS_SLAVE, NULL) < 0)
+        return fail(errno, "/", "Cannot make the mounts slaves of the host's");
+    return 0;
+}
+
 /*** Flags ***/
 
 static unsigned long remount_flags(unsigned flags)
@@ -168,7 +177,7 @@ int op_root(struct run *run, const struct op *op)
     /* pivot_root wants a mount; a plain directory (--rootfs) becomes one by a bind to itself. */
     if (run->plan.namespaces[NS_MOUNT] && !is_mount_root(root)) {
         cleanup_fd int tree = open_tree(root, "", AT_EMPTY_PATH | AT_RECURSIVE | OPEN_TREE_CLONE | OPEN_TREE_CLOEXEC);
-        if (tree < 0 || attach(tree, root) < 0) {
+        if (tree < 0 || (run->slave_mounts && set_propagation(tree, FLAG_RPRIVATE) < 0) || attach(tree, root) < 0) {
             fail(errno, op->texts[0], "Cannot make the root directory a mount");
             close(root);
             return -1;
@@ -205,8 +214,9 @@ static int bind_tree(struct run *run, const struct op *op, int cloned, const cha
             return is_optional(op) ? 0 : fail(errno, source, "Cannot set the mount's flags");
         late = true;
     }
-    if ((op->flags & (FLAG_PRIVATE | FLAG_SLAVE | FLAG_SHARED | FLAG_RPRIVATE | FLAG_RSLAVE | FLAG_RSHARED)) &&
-        set_propagation(tree, op->flags) < 0)
+    const unsigned any = FLAG_PRIVATE | FLAG_SLAVE | FLAG_SHARED | FLAG_RPRIVATE | FLAG_RSLAVE | FLAG_RSHARED;
+    unsigned propagation = run->slave_mounts && !(op->flags & any) ? FLAG_RPRIVATE : op->flags & any;
+    if (propagation && set_propagation(tree, propagation) < 0)
         return fail(errno, path, "Cannot set the mount's propagation");
     int mounted = tree;
     if (attach_in_root(run, &tree, target, path) < 0)

@@ -33,6 +33,7 @@ static const struct {
 
 static const struct op_spec op_specs[] = {
     {"private-mounts", "", 0, op_private_mounts},
+    {"slave-mounts", "", 0, op_slave_mounts},
     {"loopback", "", 0, op_loopback},
     {"root", "p", 0, op_root},
     {"overlay", "pttf*", FLAGS_OVERLAY, op_overlay},
@@ -569,7 +570,7 @@ static bool is_one_of(const char *name, const char *const *list, size_t count)
 static void check_op(const struct plan *plan, const struct op *op, bool has_root)
 {
     static const char *const last[] = {"exec", "apply", "pack", "changes", "pick", "place", "look", "remove", "finish"};
-    static const char *const anywhere[] = {"private-mounts", "loopback", "root", "overlay", "chown"};
+    static const char *const anywhere[] = {"private-mounts", "slave-mounts", "loopback", "root", "overlay", "chown"};
     static const char *const unmounted[] = {"loopback", "root", "mkdir", "file", "symlink"};
     const char *name = op->spec->name;
     bool is_last = op->index == plan->op_count;

@@ -350,7 +350,7 @@ const RULES: readonly Rule[] = [
   {
     // AppArmor as on Ubuntu 24.04 lets the namespace be made, and then refuses the first thing done in it.
     code: "USERNS_REFUSED",
-    op: /^(private-mounts|loopback)$/,
+    op: /^(private-mounts|slave-mounts|loopback)$/,
     errno: ["EPERM", "EACCES"],
     hint: (event) => userNamespaceFix(event.errno),
   },

@@ -133,6 +133,7 @@ export function replaceCgroup(
 function opWords(op: Op): (string | number)[] {
   switch (op.op) {
     case "private-mounts":
+    case "slave-mounts":
     case "loopback":
     case "pivot-root":
     case "no-new-privs":

@@ -116,7 +116,7 @@ export function containerPlan(input: ContainerPlanInput, supervision: Supervisio
     init: input.init,
     ...(input.processLimit !== undefined && { processLimit: input.processLimit }),
     ops: [
-      { op: "private-mounts" },
+      { op: input.mounts.some(followsHost) ? "slave-mounts" : "private-mounts" },
       ...(shared.net === undefined ? [{ op: "loopback" } as const] : []),
       ...rootOps(dir, writable, input.root, rootIsCaller(identity.uidMap), input.storageSize),
       ...volumeOps(input.mounts),
@@ -132,6 +132,11 @@ export function containerPlan(input: ContainerPlanInput, supervision: Supervisio
       ...processOps(input, identity, input.makeCwd),
     ],
   };
+}
+
+/** What the host mounts below its source later is to be seen. */
+function followsHost({ flags }: UserMount): boolean {
+  return flags.some((flag) => /^r?(slave|shared)$/.test(flag));
 }
 
 /** The plan of one more process in a running container. */

@@ -30,6 +30,7 @@ export type StdioMode = "inherit" | "relay" | "terminal" | "null";
 /** One step of set-up: its name and operands exactly as they cross to C. */
 export type Op =
   | { op: "private-mounts" }
+  | { op: "slave-mounts" }
   | { op: "loopback" }
   | { op: "root"; dir: string }
   | { op: "overlay"; target: string; upper: string; work: string; flags: string[]; lowers: string[] }

@@ -5,7 +5,7 @@ import { join } from "node:path";
 import { test } from "uvu";
 import * as assert from "uvu/assert";
 import { need } from "../support/need.ts";
-import { workspace } from "../support/tsbox.ts";
+import { TSBOX, workspace } from "../support/tsbox.ts";
 
 const able = need("user-namespace", test);
 const box = workspace();
@@ -140,6 +140,28 @@ able("exec -w into a folder that is swapped for a door of /proc sees nothing of 
     assert.not.match(stdout, /secret/);
   }
   await box.tsbox("rm", "-f", "worker");
+});
+
+need("subids", able)("mounts go where the propagation of -v says, and never out", async () => {
+  // an ordinary user mounts nothing on the host: a user namespace around all stands for it
+  const script = `set -e; mount --make-rshared /; mkdir -p host; mount -t tmpfs x host; mkdir host/late
+for p in rprivate rslave rshared; do
+  "$TSBOX" run -d --name $p --privileged -v "$PWD/host:/m:$p" base sleep 600 >/dev/null
+done
+mount -t tmpfs y host/late; echo word > host/late/f
+for p in rprivate rslave rshared; do
+  echo "$p sees $("$TSBOX" exec $p cat /m/late/f 2>/dev/null)"
+  "$TSBOX" exec --privileged $p sh -c "mkdir /m/in-$p; mount -t tmpfs z /m/in-$p; echo x > /m/in-$p/secret; cat /m/in-$p/secret"
+  ls host/in-$p
+done
+grep -c host/in- /proc/self/mountinfo || true
+"$TSBOX" rm -fa -t0 >/dev/null`;
+  const root = at("inner-store");
+  const { stdout, stderr } = await box.run(["unshare", "sh", "-c", script], {
+    cwd: box.dir,
+    env: { TSBOX, TSBOX_ROOT: root },
+  });
+  assert.is(stdout, "rprivate sees \nx\nrslave sees word\nx\nrshared sees word\nx\n0\n", stderr);
 });
 
 test.run();
