@@ -324,7 +324,7 @@ static int make_directory(struct apply *a, const struct entry *entry)
         return -1;
     int made = make_one_directory(a, parent, name, canonical);
     cleanup_fd int fd = made < 0 ? made : tree_open(parent, name, O_RDONLY | O_DIRECTORY);
-    int result = fd < 0 ? fd : made == 1 && !a->placing ? opaque_set(a, fd) : 0;
+    int result = fd < 0 ? fd : made == 1 && !a->placing ? opaque_set(a, fd, canonical) : 0;
     if (result < 0)
         return fail(-result, entry->path, "Cannot make the directory");
     result = attributes_set(a, fd, entry, canonical);
@@ -404,7 +404,7 @@ static int make_hard_link(struct apply *a, const struct entry *entry)
 static int make_opaque(struct apply *a, int directory, const char *canonical)
 {
     int result = whiteouts_purge(a, canonical);
-    return result < 0 ? result : opaque_set(a, directory);
+    return result < 0 ? result : opaque_set(a, directory, canonical);
 }
 
 /* The layers below lose PATH; what this layer itself has there stays. */

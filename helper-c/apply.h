@@ -121,8 +121,8 @@ int view_directory(struct apply *a, const char *path, char canonical[PATH_MAX], 
 int view_lower(struct apply *a, const char *canonical, struct stat *st);
 /* PARENT/NAME: 0 or -errno. */
 int whiteout_make(struct apply *a, int parent, const char *name);
-/* A directory, by a descriptor that was not opened with O_PATH. */
-int opaque_set(struct apply *a, int directory);
+/* A directory, by a descriptor that was not opened with O_PATH, and its canonical path. */
+int opaque_set(struct apply *a, int directory, const char *canonical);
 /* Takes away whiteouts below a directory that has become opaque; there they would be seen. */
 int whiteouts_purge(struct apply *a, const char *canonical);
 /* "DIRECTORY/NAME", or NAME where the directory is the root. 0 or -ENAMETOOLONG. */

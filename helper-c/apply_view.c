@@ -37,17 +37,27 @@ int path_join(char joined[PATH_MAX], const char *directory, const char *name)
 
 /*** Marks ***/
 
-int opaque_set(struct apply *a, int directory)
+/* Where the file system has no user xattrs, what an opaque directory hides is hidden name by name. */
+static int hide_by_whiteouts(struct apply *a, int directory, const char *canonical);
+
+int opaque_set(struct apply *a, int directory, const char *canonical)
 {
-    (void)a;
-    return fsetxattr(directory, XATTR_OPAQUE, "y", 1, 0) == 0 ? 0 : -errno;
+    if (fsetxattr(directory, XATTR_OPAQUE, "y", 1, 0) == 0)
+        return 0;
+    return errno == EOPNOTSUPP ? hide_by_whiteouts(a, directory, canonical) : -errno;
 }
 
 static int whiteout_make_by_xattr(int parent, const char *name)
 {
     cleanup_fd int fd = openat(parent, name, O_WRONLY | O_CREAT | O_EXCL | O_NOFOLLOW | O_CLOEXEC, 0600);
-    if (fd < 0 || fsetxattr(fd, XATTR_WHITEOUT, "y", 1, 0) != 0)
+    if (fd < 0)
         return -errno;
+    if (fsetxattr(fd, XATTR_WHITEOUT, "y", 1, 0) != 0) {
+        int error = errno;
+        if (unlinkat(parent, name, 0) != 0)
+            return -errno;
+        return error != EOPNOTSUPP ? -error : symlinkat(WHITEOUT_LINK, parent, name) == 0 ? 0 : -errno;
+    }
     cleanup_fd int directory = openat(parent, ".", READ_DIRECTORY);
     if (directory < 0)
         return -errno;
@@ -186,6 +196,53 @@ int view_lower(struct apply *a, const char *canonical, struct stat *st)
     return says < 0 ? says : -ENOENT;
 }
 
+static int hide_name(struct apply *a, int directory, const char *canonical, const char *name)
+{
+    char below[PATH_MAX];
+    struct stat st, own;
+    int result = path_join(below, canonical, name);
+    if (result < 0)
+        return result;
+    if (fstatat(directory, name, &own, AT_SYMLINK_NOFOLLOW) == 0) {
+        /* What this layer has there is seen; but not together with what the LOWERs have in it. */
+        if (!S_ISDIR(own.st_mode))
+            return 0;
+        cleanup_fd int fd = openat(directory, name, READ_DIRECTORY);
+        return fd < 0 ? -errno : hide_by_whiteouts(a, fd, below);
+    }
+    if (errno != ENOENT)
+        return -errno;
+    cleanup_fd int lower = view_lower(a, below, &st);
+    return lower == -ENOENT ? 0 : lower < 0 ? lower : whiteout_make(a, directory, name);
+}
+
+static int hide_by_whiteouts(struct apply *a, int directory, const char *canonical)
+{
+    int result = 0;
+    for (size_t i = 0; result == 0 && i < a->lower_count; i++) {
+        struct stat st;
+        int found = -1, says = look_in_layer(a->lowers[i], canonical, &found, &st);
+        if (says < 0)
+            return says;
+        if (says != LAYER_HAS)
+            continue;
+        DIR *listing = NULL;
+        if (S_ISDIR(st.st_mode)) {
+            int fd = openat(found, ".", READ_DIRECTORY);
+            listing = fd < 0 ? NULL : fdopendir(fd);
+            result = listing ? 0 : -errno;
+        }
+        close(found);
+        const struct dirent *entry;
+        while (result == 0 && listing && (entry = readdir(listing)))
+            if (strcmp(entry->d_name, ".") != 0 && strcmp(entry->d_name, "..") != 0)
+                result = hide_name(a, directory, canonical, entry->d_name);
+        if (listing)
+            closedir(listing);
+    }
+    return result;
+}
+
 /*** Going ***/
 
 /* A position on the way through the merged tree. */
@@ -245,7 +302,7 @@ static int make_implied(struct apply *a, int parent, const char *name, const cha
     if (fd < 0)
         return -errno;
     if (hides) {
-        int marked = opaque_set(a, fd);
+        int marked = opaque_set(a, fd, canonical);
         if (marked < 0)
             return marked;
     }

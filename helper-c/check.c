@@ -351,33 +351,121 @@ static int probe_time_namespace(struct probe *p)
     return write_file_at(AT_FDCWD, "/proc/self/timens_offsets", "monotonic 10 0\n") == 0 ? 0 : errno;
 }
 
+/* Those that people meet where a store cannot be an overlay's upper. */
+static const char *filesystem_name(long type)
+{
+    switch ((unsigned long)type) {
+    case 0x794c7630: return "overlayfs";
+    case 0x6969: return "NFS";
+    case 0x65735546: return "FUSE";
+    case 0x4d44: return "FAT";
+    case 0x2011bab0: return "exFAT";
+    case 0x858458f6: return "ramfs";
+    case 0x01021994: return "tmpfs";
+    case 0x01021997: return "9p";
+    case 0xff534d42: case 0xfe534d42: case 0x517b: return "SMB";
+    case 0x00c36400: return "Ceph";
+    case 0xf15f: return "eCryptfs";
+    case 0x2fc12fc1: return "ZFS";
+    default: return NULL;
+    }
+}
+
 /*** File systems. /proc is a directory that is always there to be mounted on. ***/
 
-/* In DIRECTORY/lower, upper, work, merged. */
-static int try_overlay(struct probe *p)
+/* In the current directory: lower, upper, work, merged. */
+static int make_overlay_parts(void)
 {
-    if (chdir(p->directory) != 0)
-        return errno;
     if (mkdir("lower", 0755) != 0 || mkdir("upper", 0755) != 0 || mkdir("work", 0755) != 0 || mkdir("merged", 0755) != 0)
         return errno;
     int file = open("lower/file", O_WRONLY | O_CREAT | O_CLOEXEC, 0644);
     if (file < 0)
         return errno;
     close(file);
+    return 0;
+}
+
+/* A whiteout and an opaque directory are what a container needs first. */
+static int use_overlay(struct probe *p)
+{
+    struct stat st;
+    if (unlink("merged/file") == 0 && mkdir("merged/file", 0755) == 0 && stat("upper/file", &st) == 0)
+        return 0;
+    int error = errno;
+    detail(p, "mounted, but a file of the lower directory cannot be replaced");
+    return error;
+}
+
+static int mount_overlay(struct probe *p, const char *where)
+{
+    if (mount("overlay", "merged", "overlay", 0, "lowerdir=lower,upperdir=upper,workdir=work,userxattr") == 0)
+        return use_overlay(p);
+    int error = errno;
+    struct statfs fs;
+    const char *type = statfs(".", &fs) == 0 ? filesystem_name(fs.f_type) : NULL;
+    detail(p, "the mount fails %s%s%s%s", where, type ? " (" : "", type ? type : "", type ? ")" : "");
+    return error;
+}
+
+static int try_overlay(struct probe *p)
+{
+    if (chdir(p->directory) != 0)
+        return errno;
+    int error = make_overlay_parts();
+    if (error == 0)
+        error = enter_namespaces(p, CLONE_NEWNS);
+    return error ? error : mount_overlay(p, "on this directory's file system");
+}
+
+static int probe_overlay_memory(struct probe *p)
+{
     int error = enter_namespaces(p, CLONE_NEWNS);
     if (error)
         return error;
-    if (mount("overlay", "merged", "overlay", 0, "lowerdir=lower,upperdir=upper,workdir=work,userxattr") != 0) {
+    if (mount("tmpfs", "/proc", "tmpfs", 0, "size=1m") != 0 || chdir("/proc") != 0)
+        return errno;
+    error = make_overlay_parts();
+    return error ? error : mount_overlay(p, "on a tmpfs");
+}
+
+static int explain_device(struct probe *p, const char *path, int error);
+
+/* As a container would have it, but that here the program is in the namespace, too. */
+static int try_fuse_overlay(struct probe *p)
+{
+    if (chdir(p->directory) != 0)
+        return errno;
+    int error = make_overlay_parts();
+    if (error == 0)
+        error = enter_namespaces(p, CLONE_NEWNS);
+    if (error)
+        return error;
+    int fuse = fuse_mount("merged");
+    if (fuse < 0) {
         error = errno;
-        detail(p, "the mount fails on this directory's file system");
+        if (error == ENOENT || error == EACCES || error == EPERM || error == ENXIO || error == ENODEV)
+            return explain_device(p, "/dev/fuse", error);
+        detail(p, "the kernel refuses a FUSE mount in a user namespace");
         return error;
     }
-    /* A whiteout and an opaque directory are what a container needs first. */
-    struct stat st;
-    if (unlink("merged/file") != 0 || mkdir("merged/file", 0755) != 0 || stat("upper/file", &st) != 0) {
-        error = errno;
-        detail(p, "mounted, but a file of the lower directory cannot be replaced");
+    pid_t child = fork();
+    if (child == 0) {
+        prctl(PR_SET_PDEATHSIG, SIGKILL, 0, 0, 0);
+        static char *lowers[] = {"lower", NULL};
+        struct words words = {.list = lowers, .count = 1};
+        fuse_overlay_exec(fuse, "upper", "work", &words);
+        _exit(errno == ENOENT ? 127 : 126);
     }
+    close(fuse);
+    int status;
+    error = child < 0 ? errno : use_overlay(p);
+    if (child > 0 && waitpid(child, &status, WNOHANG) == child && WIFEXITED(status)) {
+        bool missing = WEXITSTATUS(status) == 127;
+        snprintf(p->detail, sizeof p->detail, missing ? "the program fuse-overlayfs is not installed" : "fuse-overlayfs ends at once");
+        return missing ? ENOENT : EIO;
+    }
+    if (child > 0)
+        kill(child, SIGKILL);
     return error;
 }
 
@@ -686,6 +774,8 @@ static const struct feature {
     {"cgroup-namespace", "a view of its own cgroup only", probe_cgroup_namespace, false},
     {"time-namespace", "clocks of its own", probe_time_namespace, false},
     {"overlay-userxattr", "layers without copying", try_overlay, true},
+    {"overlay-memory", "changes to the host's own root where the store cannot hold them", probe_overlay_memory, false},
+    {"fuse-overlayfs", "layers without copying where the kernel's overlay is refused", try_fuse_overlay, true},
     {"overlay-lowerdir-plus", "images with very many layers", probe_lowerdir_plus, false},
     {"user-xattr", "overlay's marks in the store's file system", try_user_xattr, true},
     {"whiteout-device", "deleted files of lower layers", try_whiteout_device, true},
@@ -794,17 +884,37 @@ static int print_answer(const struct feature *feature, const struct answer *answ
     return result;
 }
 
+static bool is_listed(const char *name, int count, char **names)
+{
+    for (int i = 0; i < count; i++)
+        if (strcmp(names[i], name) == 0)
+            return true;
+    return false;
+}
+
+static bool is_feature(const char *name)
+{
+    for (size_t i = 0; i < countof(features); i++)
+        if (strcmp(features[i].name, name) == 0)
+            return true;
+    return false;
+}
+
+/* `check [DIRECTORY [FEATURE…]]`: all, or those that are named. */
 int cmd_check(int argc, char **argv)
 {
-    if (argc > 2)
-        die(0, argv[2], "Cannot check: expected one directory, got also");
-    const char *directory = argc == 2 ? argv[1] : getenv("TMPDIR");
+    for (int i = 2; i < argc; i++)
+        if (!is_feature(argv[i]))
+            die(0, argv[i], "Cannot check: there is no feature");
+    const char *directory = argc >= 2 ? argv[1] : getenv("TMPDIR");
     if (!directory || !*directory)
         directory = "/tmp";
     struct answer *answer = mmap(NULL, sizeof *answer, PROT_READ | PROT_WRITE, MAP_SHARED | MAP_ANONYMOUS, -1, 0);
     if (answer == MAP_FAILED)
         die(errno, NULL, "Cannot check: no shared memory");
     for (size_t i = 0; i < countof(features); i++) {
+        if (argc > 2 && !is_listed(features[i].name, argc - 2, argv + 2))
+            continue;
         try_feature(&features[i], directory, answer);
         if (print_answer(&features[i], answer) < 0)
             return EXIT_TSBOX;

@@ -258,10 +258,13 @@ static int mount_overlay(struct run *run, const struct op *op, int target)
 
 int op_overlay(struct run *run, const struct op *op)
 {
-    (void)run;
     cleanup_fd int target = open_cloexec(op->texts[0], O_PATH | O_DIRECTORY, 0);
     if (target < 0)
         return fail(errno, op->texts[0], "Cannot find the overlay's mount point");
+    if (op->flags & FLAG_COPY)
+        return mount_copy(op, target);
+    if (op->flags & FLAG_FUSE)
+        return mount_fuse_overlay(run, op, target);
     return mount_overlay(NULL, op, target);
 }
 
@@ -282,7 +285,7 @@ int op_overlay_at(struct run *run, const struct op *op)
         op->flags & FLAG_MAKE ? make_mount_point(run->root, path, true) : resolve_in_root(run->root, path);
     if (target < 0)
         return fail(errno, path, "Cannot find the overlay's mount point");
-    return mount_overlay(run, op, target);
+    return op->flags & FLAG_FUSE ? mount_fuse_overlay(run, op, target) : mount_overlay(run, op, target);
 }
 
 /* A setting of the new namespaces, through the new root's own /proc. */

@@ -15,7 +15,6 @@
 #include <string.h>
 #include <sys/file.h>
 #include <sys/stat.h>
-#include <sys/xattr.h>
 
 #include "tree.h"
 
@@ -51,42 +50,6 @@ static char get_progress(int lock)
     return pread(lock, &progress, 1, 0) == 1 ? progress : FRESH;
 }
 
-/* Those that this namespace cannot express or the file system has not are left out, as by `cp -a`. */
-static int copy_xattrs(int from, int to)
-{
-    char names[64 * 1024], value[64 * 1024];
-    ssize_t length = flistxattr(from, names, sizeof names);
-    if (length < 0)
-        return errno == ENOTSUP ? 0 : -errno;
-    for (const char *name = names; name < names + length; name += strlen(name) + 1) {
-        ssize_t size = fgetxattr(from, name, value, sizeof value);
-        if (size >= 0 && fsetxattr(to, name, value, (size_t)size, 0) < 0 && errno != ENOTSUP && errno != EPERM &&
-            errno != EINVAL)
-            return -errno;
-    }
-    return 0;
-}
-
-/* chown first: it takes setuid bits and capabilities away. An owner outside the map stays the namespace's root. */
-static int copy_attributes(int from, int to, const struct stat *st)
-{
-    struct timespec times[2] = {st->st_atim, st->st_mtim};
-    if (fchown(to, st->st_uid, st->st_gid) < 0 && errno != EPERM && errno != EINVAL)
-        return -errno;
-    if (fchmod(to, st->st_mode & 07777) < 0)
-        return -errno;
-    int result = copy_xattrs(from, to);
-    return result < 0 ? result : futimens(to, times) < 0 ? -errno : 0;
-}
-
-static int copy_attributes_at(int parent, const char *name, const struct stat *st)
-{
-    struct timespec times[2] = {st->st_atim, st->st_mtim};
-    if (fchownat(parent, name, st->st_uid, st->st_gid, AT_SYMLINK_NOFOLLOW) < 0 && errno != EPERM && errno != EINVAL)
-        return -errno;
-    return utimensat(parent, name, times, AT_SYMLINK_NOFOLLOW) < 0 ? -errno : 0;
-}
-
 static int copy_tree(struct filling *f, int from, int to);
 
 /* A directory that an earlier, cut-off copy made is used again. */
@@ -102,43 +65,6 @@ static int copy_directory(struct filling *f, int from, int to, const char *name,
         return -errno;
     int result = copy_tree(f, source, copy);
     return result < 0 ? result : copy_attributes(source, copy, st);
-}
-
-static int copy_file(int from, int to, const char *name)
-{
-    struct stat st;
-    cleanup_fd int source = openat(from, name, O_RDONLY | O_NOFOLLOW | O_NONBLOCK | O_CLOEXEC);
-    if (source < 0 || fstat(source, &st) < 0)
-        return -errno;
-    if (!S_ISREG(st.st_mode))
-        return -ESTALE;
-    cleanup_fd int copy = openat(to, name, O_WRONLY | O_CREAT | O_EXCL | O_NOFOLLOW | O_CLOEXEC, 0600);
-    if (copy < 0)
-        return -errno;
-    int result = copy_content(source, copy, st.st_size);
-    return result < 0 ? result : copy_attributes(source, copy, &st);
-}
-
-static int copy_link(int from, int to, const char *name, const struct stat *st)
-{
-    char target[PATH_MAX];
-    ssize_t length = readlinkat(from, name, target, sizeof target - 1);
-    if (length < 0)
-        return -errno;
-    target[length] = 0;
-    if (symlinkat(target, to, name) < 0)
-        return -errno;
-    return copy_attributes_at(to, name, st);
-}
-
-/* Device nodes cannot be made here; nobody can use them in a volume either. */
-static int copy_node(int to, const char *name, const struct stat *st)
-{
-    if (S_ISCHR(st->st_mode) || S_ISBLK(st->st_mode))
-        return 0;
-    if (mknodat(to, name, st->st_mode & ~07000u, 0) < 0)
-        return -errno;
-    return copy_attributes_at(to, name, st);
 }
 
 /* 1: NAME is another name of a file that has been copied. The target is opened without following links: a program at work in the volume
@@ -177,8 +103,8 @@ static int copy_entry(struct filling *f, int from, int to, const char *name)
             return linked < 0 ? linked : 0;
     }
     if (S_ISREG(st.st_mode))
-        return copy_file(from, to, name);
-    return S_ISLNK(st.st_mode) ? copy_link(from, to, name, &st) : copy_node(to, name, &st);
+        return copy_file_at(from, to, name);
+    return S_ISLNK(st.st_mode) ? copy_link_at(from, to, name, &st) : copy_node_at(to, name, &st);
 }
 
 static bool is_dots(const char *name)

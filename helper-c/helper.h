@@ -174,6 +174,9 @@ enum op_flag {
     FLAG_OVERWRITE = 1 << 18,
     FLAG_ROOT = 1 << 19,
     FLAG_COPY = 1 << 20,
+    FLAG_FUSE = 1 << 21,
+    FLAG_WHOLE = 1 << 22,
+    FLAG_MERGE = 1 << 23,
 };
 
 struct words {
@@ -343,6 +346,7 @@ enum message_kind {
     MESSAGE_FAILED,
     MESSAGE_EXEC_FAILED = STAGE_MESSAGE_KIND, /* after READY, from the stage; `pid` is an errno */
     MESSAGE_NETWORK, /* with `publish`: the net namespace */
+    MESSAGE_FUSE,    /* what fuse-overlayfs reads from; `pid` is the op's index */
 };
 
 struct message {
@@ -423,7 +427,7 @@ void join_namespaces(struct run *run);
 void share_namespaces(struct run *run);
 int op_shared_memory(struct run *run, const struct op *op);
 
-/*** resolve.c, mounts.c, filesystems.c, fill.c ***/
+/*** resolve.c, mounts.c, filesystems.c, copy_tree.c, fill.c ***/
 
 /* O_PATH of `path` inside the new root, or -1 and errno. */
 int resolve_in_root(int root, const char *path);
@@ -444,6 +448,8 @@ bool is_optional(const struct op *op);
 int op_private_mounts(struct run *run, const struct op *op);
 int op_slave_mounts(struct run *run, const struct op *op);
 int op_root(struct run *run, const struct op *op);
+/* copy_tree.c: in the place of an overlay, a copy. */
+int mount_copy(const struct op *op, int target);
 int op_overlay(struct run *run, const struct op *op);
 int op_overlay_at(struct run *run, const struct op *op);
 int op_bind(struct run *run, const struct op *op);
@@ -467,6 +473,24 @@ int op_mask(struct run *run, const struct op *op);
 int op_read_only(struct run *run, const struct op *op);
 int op_remount(struct run *run, const struct op *op);
 int op_pivot_root(struct run *run, const struct op *op);
+
+/*** fuse.c ***/
+
+struct monitor;
+
+/* Mounts FUSE on TARGET, in the user namespace of the caller. What the server reads from, or -1 and errno. */
+int fuse_mount(const char *target);
+/* In the child: mounts it for the op on what `target` names, and has the monitor start the program. 0, or -1 after fail(). */
+int mount_fuse_overlay(const struct run *run, const struct op *op, int target);
+/* In the monitor: the program for the op, in the container's user namespace; and the end of all of them. */
+void fuse_begin(const struct monitor *monitor, size_t index, int fuse);
+void fuse_end(void);
+/* Whether a plan has such an op. */
+bool fuse_is_used(const struct plan *plan);
+/* Whether fuse-overlayfs can be told these paths. */
+bool fuse_can_name(const char *upper, const char *work, const struct words *lowers);
+/* Becomes fuse-overlayfs; returns only on failure, with errno. UPPER empty: read-only. */
+void fuse_overlay_exec(int fuse, const char *upper, const char *work, const struct words *lowers);
 
 /*** credentials.c, seccomp.c, init.c, pty.c ***/
 

@@ -148,6 +148,9 @@ static void handle_message(struct monitor *monitor, void (*executed)(struct moni
     case MESSAGE_PTY:
         take_terminal(monitor, fd);
         break;
+    case MESSAGE_FUSE:
+        fuse_begin(monitor, (size_t)message.pid, fd);
+        break;
     case MESSAGE_NETWORK:
         publish_begin(&monitor->run->plan, fd);
         break;

@@ -26,6 +26,7 @@
 #include <sys/xattr.h>
 
 #define XATTR_ORIGIN "user.overlay.origin"
+#define XATTR_FUSE_ORIGIN "user.fuseoverlayfs.origin"
 #define XATTR_REDIRECT "user.overlay.redirect"
 #define XATTR_METACOPY "user.overlay.metacopy"
 
@@ -34,8 +35,20 @@ struct pack {
     struct links links;
     bool tree, names, lowest;
     bool picking; /* a tree with everything that is mounted in it */
+    bool whole;   /* ROOT is a copy of the LOWERs that somebody worked in: a change is what differs */
+    bool merge;   /* no ROOT: what the LOWERs show together */
+    struct timespec copied;
+    struct pending *pending;
     uint64_t left_out;
     char path[PATH_MAX];
+};
+
+/* A directory on the way that is told only if something below it is. */
+struct pending {
+    struct pending *above;
+    struct entry *entry;
+    size_t length; /* of its path */
+    bool told;
 };
 
 /* What the walk knows of the directory it is in. */
@@ -77,8 +90,15 @@ static int note_below(const struct pack *p, const struct place *place, const cha
     record->below = (uint32_t)number;
     if (number == 0 || (under->st_mode & S_IFMT) != (st->st_mode & S_IFMT))
         return 0;
+    if (p->whole) {
+        /* Nothing tells what was written to and what was made anew in its place; an owner that stayed may be taken for the same. */
+        if (st->st_uid == under->st_uid && st->st_gid == under->st_gid)
+            record->flags |= RECORD_FLAG_COPIED;
+        return 0;
+    }
     /* Overlay marks what it copied up, but not links and files that had several names: they are as they were. */
-    if ((fd >= 0 && fgetxattr(fd, XATTR_ORIGIN, NULL, 0) >= 0) || same_time(st, under))
+    if ((fd >= 0 && (fgetxattr(fd, XATTR_ORIGIN, NULL, 0) >= 0 || fgetxattr(fd, XATTR_FUSE_ORIGIN, NULL, 0) >= 0)) ||
+        same_time(st, under))
         record->flags |= RECORD_FLAG_COPIED;
     return 0;
 }
@@ -98,8 +118,25 @@ static void forget_init(struct pack *p, int init, const struct stat *st, const s
 
 /*** Entries ***/
 
+static int put_pending(struct pack *p, struct pending *one)
+{
+    if (!one || one->told)
+        return 0;
+    int result = put_pending(p, one->above);
+    if (result < 0)
+        return result;
+    char after = p->path[one->length];
+    p->path[one->length] = '\0';
+    result = written(p, output_record(&p->out, &one->entry->record, p->path, "", one->entry->xattrs));
+    p->path[one->length] = after;
+    one->told = true;
+    return result;
+}
+
 static int put_entry(struct pack *p, struct entry *entry, const char *link)
 {
+    if (put_pending(p, p->pending) < 0)
+        return -1;
     return written(p, output_record(&p->out, &entry->record, p->path, link, entry->xattrs));
 }
 
@@ -115,7 +152,30 @@ static int put_whiteout(struct pack *p, const struct place *place, const char *n
         return 0;
     }
     record.below = (uint32_t)number;
+    if (put_pending(p, p->pending) < 0)
+        return -1;
     return written(p, output_record(&p->out, &record, p->path, "", NULL));
+}
+
+/* Of a whole tree: 1, where the entry is what a layer or INIT has, and need not be told. -1 after fail(). */
+static int is_original(struct pack *p, const struct place *place, const char *name, int fd, const struct stat *st,
+                       const struct entry *entry, const struct stat *under)
+{
+    const struct record *r = &entry->record;
+    int result = 0;
+    if (!p->whole)
+        return 0;
+    if (r->below && !p->tree) {
+        struct original layer = {.directory = below_directory(&place->below, r->below), .st = *under};
+        result = same_as_original(place->fd, name, fd, st, entry, entry->xattrs, &layer, &p->copied);
+    }
+    struct original init = {.directory = place->init};
+    if (result == 0 && (r->below == 0 || !p->tree) && init.directory >= 0 &&
+        fstatat(init.directory, name, &init.st, AT_SYMLINK_NOFOLLOW) == 0) {
+        result = same_as_original(place->fd, name, fd, st, entry, entry->xattrs, &init, &p->copied);
+        p->left_out += result > 0;
+    }
+    return result < 0 ? fail(-result, p->path, "Cannot compare the entry with the image's") : result;
 }
 
 static int content_failed(const struct pack *p, int result)
@@ -218,6 +278,9 @@ static int put_file(struct pack *p, const struct place *place, const char *name)
     result = note_below(p, place, name, fd, &st, &entry.record, &under);
     if (result < 0)
         return result;
+    result = is_original(p, place, name, fd, &st, &entry, &under);
+    if (result != 0)
+        return result < 0 ? result : 0;
     const char *first = st.st_nlink > 1 ? links_seen(&p->links, &st, p->path) : NULL;
     if (first) {
         entry.record.kind = RECORD_HARDLINK;
@@ -242,7 +305,7 @@ static int put_file_name(struct pack *p, const struct place *place, const char *
     int number = below_find(&place->below, name, &under);
     if (number < 0)
         return fail(-number, p->path, "Cannot look at the layers below");
-    if (number > 0)
+    if (number > 0 || p->whole)
         return put_file(p, place, name);
     struct record record = {
         .kind = RECORD_FILE,
@@ -276,6 +339,9 @@ static int put_special(struct pack *p, const struct place *place, const char *na
     int result = note_below(p, place, name, -1, st, &entry.record, &under);
     if (result < 0)
         return result;
+    result = is_original(p, place, name, -1, st, &entry, &under);
+    if (result != 0)
+        return result < 0 ? result : 0;
     const char *first = st->st_nlink > 1 ? links_seen(&p->links, st, p->path) : NULL;
     if (first)
         entry.record.kind = RECORD_HARDLINK;
@@ -284,7 +350,35 @@ static int put_special(struct pack *p, const struct place *place, const char *na
 
 /*** Directories ***/
 
-static int pack_entries(struct pack *p, struct place *place);
+static int pack_entries(struct pack *p, struct place *place, bool hides);
+
+/* Says what an opaque directory hides, for who wants to know the changes and not a layer; and what is gone in a whole tree. */
+static int put_hidden(struct pack *p, const struct place *place, const struct names *own, size_t length)
+{
+    int result = 0;
+    for (size_t i = 0; i < place->below.count && result == 0; i++) {
+        struct names names;
+        result = names_read(&names, place->below.layers[i].fd);
+        if (result < 0)
+            return fail(-result, p->path, "Cannot list the directory in the layer below");
+        for (size_t k = 0; k < names.count && result == 0; k++) {
+            const char *name = names.list[k];
+            struct stat under;
+            int number = below_find(&place->below, name, &under);
+            /* Each name once: by the layer that shows it. */
+            if (names_have(own, name) || number != (int)place->below.layers[i].number)
+                continue;
+            if (length + 1 + strlen(name) >= PATH_MAX)
+                continue;
+            memcpy(p->path + length, "/", length > 0);
+            strcpy(p->path + length + (length > 0), name);
+            result = put_whiteout(p, place, name);
+            p->path[length] = '\0';
+        }
+        names_free(&names);
+    }
+    return result;
+}
 
 /* What is in these is not files that anybody could put elsewhere. */
 static bool is_kernels(int fd)
@@ -303,7 +397,8 @@ static bool is_kernels(int fd)
 static int put_directory(struct pack *p, const struct place *place, const char *name)
 {
     struct place here = {.fd = open_to_read(place->fd, name, O_DIRECTORY), .init = -1};
-    struct stat st, under;
+    struct pending pending = {.above = p->pending, .length = strlen(p->path)};
+    struct stat st, under = {0};
     if (here.fd < 0 && errno == ENOENT)
         return 0;
     if (here.fd < 0 || fstat(here.fd, &st) != 0)
@@ -313,7 +408,7 @@ static int put_directory(struct pack *p, const struct place *place, const char *
 
     struct entry entry;
     uint8_t *xattrs = NULL;
-    bool opaque = !p->tree && opaque_is(here.fd);
+    bool opaque = !p->tree && !p->whole && opaque_is(here.fd);
     int result = attributes_read(here.fd, &st, &entry, &xattrs);
     entry.record.size = 0;
     if (result < 0)
@@ -324,37 +419,57 @@ static int put_directory(struct pack *p, const struct place *place, const char *
         result = note_below(p, place, name, here.fd, &st, &entry.record, &under);
     if (result == 0) {
         forget_init(p, here.init, &st, &under, &entry.record);
-        result = put_entry(p, &entry, "");
+        const struct record *r = &entry.record;
+        if (r->below && S_ISDIR(under.st_mode) && r->mode == (under.st_mode & 07777) && r->uid == under.st_uid &&
+            r->gid == under.st_gid && r->mtime_sec == under.st_mtim.tv_sec &&
+            r->mtime_nsec == (uint32_t)under.st_mtim.tv_nsec)
+            entry.record.flags |= RECORD_FLAG_SAME;
+        result = is_original(p, place, name, here.fd, &st, &entry, &under);
+        if (result == 1) {
+            pending.entry = &entry;
+            p->pending = &pending;
+            result = 0;
+        } else if (result == 0)
+            result = put_entry(p, &entry, "");
     }
-    free(xattrs);
     /* The mark matters only where there is a directory below to hide. */
     bool hides = opaque && (p->lowest || (result == 0 && entry.record.below && S_ISDIR(under.st_mode)));
     if (result == 0 && hides && !p->names) {
         struct record mark = {.kind = RECORD_OPAQUE};
         result = written(p, output_record(&p->out, &mark, p->path, "", NULL));
     }
-    /* What hides is new: nothing in it is a change of something below. */
-    if (result == 0 && !opaque) {
+    /* What hides is new: nothing in it is a change of something below, unless it is the names that are asked for. */
+    if (result == 0 && (!opaque || p->names)) {
         result = below_enter(&place->below, name, &here.below);
         if (result < 0)
             result = fail(-result, p->path, "Cannot look at the layers below");
     }
     if (result == 0 && !(p->picking && is_kernels(here.fd)))
-        result = pack_entries(p, &here);
+        result = pack_entries(p, &here, (hides && p->names) || (p->whole && !p->tree));
+    p->pending = pending.above;
+    free(xattrs);
     below_close(&here.below);
     cleanup_fd_function(&here.fd);
     cleanup_fd_function(&here.init);
     return result;
 }
 
-static int pack_entry(struct pack *p, const struct place *place, const char *name)
+static int pack_entry(struct pack *p, const struct place *given, const char *name)
 {
     struct stat st;
+    struct place shown = *given;
+    const struct place *place = &shown;
+    if (p->merge) {
+        int number = below_find(&shown.below, name, &st);
+        if (number <= 0)
+            return number < 0 ? fail(-number, p->path, "Cannot look at the layers") : 0;
+        shown.fd = below_directory(&shown.below, (uint32_t)number);
+    }
     if (fstatat(place->fd, name, &st, AT_SYMLINK_NOFOLLOW) != 0)
         return errno == ENOENT ? 0 : fail(errno, p->path, "Cannot look at the entry");
     if (S_ISDIR(st.st_mode))
         return put_directory(p, place, name);
-    if (!p->tree && whiteout_is(place->fd, name, &st))
+    if (!p->tree && !p->whole && whiteout_is(place->fd, name, &st))
         return put_whiteout(p, place, name);
     if (S_ISREG(st.st_mode))
         return p->names ? put_file_name(p, place, name, &st) : put_file(p, place, name);
@@ -365,11 +480,11 @@ static int pack_entry(struct pack *p, const struct place *place, const char *nam
     return put_special(p, place, name, &st);
 }
 
-static int pack_entries(struct pack *p, struct place *place)
+static int pack_entries(struct pack *p, struct place *place, bool hides)
 {
     struct names names;
     size_t length = strlen(p->path), start = length + (length > 0);
-    int result = names_read(&names, place->fd);
+    int result = p->merge ? below_names(&place->below, &names) : names_read(&names, place->fd);
     if (result < 0)
         return fail(-result, p->path, "Cannot list the directory");
     for (size_t i = 0; i < names.count && result == 0; i++) {
@@ -383,6 +498,8 @@ static int pack_entries(struct pack *p, struct place *place)
         result = pack_entry(p, place, names.list[i]);
         p->path[length] = '\0';
     }
+    if (result == 0 && hides)
+        result = put_hidden(p, place, &names, length);
     names_free(&names);
     return result;
 }
@@ -416,11 +533,28 @@ static int put_root(struct pack *p, const struct place *place)
 
 /*** The whole ***/
 
-static int open_places(struct place *place, const struct op *op)
+/* Of merged layers ROOT is a folder in them, from "/" on. */
+static int enter_merged(struct place *place, const char *root)
 {
-    const char *root = op->texts[0], *init = op->texts[1];
-    place->fd = open_cloexec(root, O_RDONLY | O_DIRECTORY, 0);
-    if (place->fd < 0)
+    cleanup_free char *path = xstrdup(root);
+    char *state = NULL;
+    for (char *name = strtok_r(path, "/", &state); name; name = strtok_r(NULL, "/", &state)) {
+        struct below entered;
+        int result = strcmp(name, "..") == 0 ? -EINVAL : below_enter(&place->below, name, &entered);
+        if (result < 0)
+            return fail(-result, root, "Cannot enter the directory to pack");
+        below_close(&place->below);
+        place->below = entered;
+    }
+    return place->below.count ? 0 : fail(ENOENT, root, "Cannot find the directory to pack");
+}
+
+static int open_places(const struct pack *p, struct place *place, const struct op *op, const char *root)
+{
+    const char *init = op->texts[1];
+    if (!p->merge)
+        place->fd = open_cloexec(root, O_RDONLY | O_DIRECTORY, 0);
+    if (!p->merge && place->fd < 0)
         return fail(errno, root, "Cannot open the directory to pack");
     if (*init)
         place->init = open_cloexec(init, O_RDONLY | O_DIRECTORY, 0);
@@ -433,7 +567,18 @@ static int open_places(struct place *place, const struct op *op)
             return fail(errno, op->words.list[i], "Cannot open the layer below");
         place->below.layers[place->below.count++] = (struct below_layer){.fd = fd, .number = (uint32_t)i + 1};
     }
-    return 0;
+    return p->merge ? enter_merged(place, root) : 0;
+}
+
+/* A tree that was never made has no changes that could be older than its mark. */
+static int look_when_copied(struct pack *p, const char *root)
+{
+    cleanup_free char *mark = copied_mark(root);
+    struct stat st;
+    if (stat(mark, &st) < 0)
+        return errno == ENOENT ? 0 : fail(errno, mark, "Cannot look since when the tree is complete");
+    p->copied = st.st_mtim;
+    return 1;
 }
 
 void raise_descriptor_limit(void)
@@ -458,14 +603,23 @@ int op_pack(const struct op *op)
     struct place place = {.fd = -1, .init = -1};
     p->tree = op->flags & FLAG_TREE;
     p->names = op->flags & FLAG_NAMES;
+    p->whole = op->flags & FLAG_WHOLE;
+    p->merge = op->flags & FLAG_MERGE;
     p->lowest = op->words.count == 0;
     raise_descriptor_limit();
     output_open(&p->out, STDOUT_FILENO);
-    int result = open_places(&place, op);
-    if (result == 0)
+    int exists = p->whole ? look_when_copied(p, op->texts[0]) : 1;
+    if (exists == 0 && p->tree) {
+        /* The container never ran: it has what its layers show. */
+        p->whole = false;
+        p->merge = true;
+    }
+    int result = exists < 0 ? -1 : open_places(p, &place, op, exists ? op->texts[0] : "/");
+    if (result == 0 && (exists || p->tree)) {
         result = put_root(p, &place);
-    if (result == 0)
-        result = pack_entries(p, &place);
+        if (result == 0)
+            result = pack_entries(p, &place, p->whole && !p->tree);
+    }
     if (result == 0)
         result = put_end(p);
     below_close(&place.below);

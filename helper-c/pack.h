@@ -40,6 +40,31 @@ int below_find(const struct below *below, const char *name, struct stat *st);
 /* The directory NAME as they show it; empty where that is none. 0 or -errno. */
 int below_enter(const struct below *below, const char *name, struct below *entered);
 
+/* A descriptor of NAME as layer NUMBER has it, not followed, or -1 and errno. */
+int below_open(const struct below *below, uint32_t number, const char *name, int flags);
+/* The directory of layer NUMBER; it stays the layer's. */
+int below_directory(const struct below *below, uint32_t number);
+/* The names that the LOWERs show together, sorted by bytes. 0 or -errno. */
+struct names;
+int below_names(const struct below *below, struct names *names);
+
+/*** pack_same.c: whether a file of a copied tree is still what was copied ***/
+
+struct original {
+    int directory; /* where it is under its name */
+    struct stat st;
+};
+
+/* NAME of DIRECTORY, with what attributes_read said of it. FD: of the file or directory itself, or -1. A content that nobody can have
+ * touched since COPIED is not read. 1: the same, 0: not, or -errno. */
+int same_as_original(int directory, const char *name, int fd, const struct stat *st, const struct entry *entry,
+                     const uint8_t *xattrs, const struct original *original, const struct timespec *copied);
+
+/*** copy_tree.c ***/
+
+/* Beside UPPER: says that it is the whole copy, and by its own time since when. To be freed. */
+char *copied_mark(const char *upper);
+
 /*** pack_links.c: files that have more than one name ***/
 
 struct links {
@@ -63,6 +88,8 @@ struct names {
     struct buffer text;
 };
 
+/* Sorts what was put into `text`: of each name its type, itself and its NUL. */
+void names_sort(struct names *names);
 /* What is in a directory, sorted by bytes. 0 or -errno. */
 int names_read(struct names *names, int directory);
 /* DT_DIR and so on of NAME, which is one of the list; DT_UNKNOWN where the file system does not tell. */

@@ -3,6 +3,7 @@
  * that a name costs one stat(2) a layer that has the directory, and nothing at all in a new one.
  */
 #include <stdlib.h>
+#include <string.h>
 
 #include "pack.h"
 
@@ -50,5 +51,49 @@ int below_enter(const struct below *below, const char *name, struct below *enter
         if (opaque_is(fd))
             break;
     }
+    return 0;
+}
+
+int below_directory(const struct below *below, uint32_t number)
+{
+    for (size_t i = 0; i < below->count; i++)
+        if (below->layers[i].number == number)
+            return below->layers[i].fd;
+    errno = ENOENT;
+    return -1;
+}
+
+int below_open(const struct below *below, uint32_t number, const char *name, int flags)
+{
+    int directory = below_directory(below, number);
+    return directory < 0 ? -1 : openat(directory, name, flags | O_NOFOLLOW | O_NONBLOCK | O_CLOEXEC);
+}
+
+int below_names(const struct below *below, struct names *names)
+{
+    *names = (struct names){0};
+    int result = 0;
+    for (size_t i = 0; i < below->count && result == 0; i++) {
+        struct names own;
+        result = names_read(&own, below->layers[i].fd);
+        if (result < 0)
+            break;
+        for (size_t k = 0; k < own.count && result >= 0; k++) {
+            struct stat st;
+            result = below_find(below, own.list[k], &st);
+            /* Each name once: of the layer that shows it. */
+            if (result != (int)below->layers[i].number)
+                continue;
+            buffer_put(&names->text, own.list[k] - 1, strlen(own.list[k]) + 2); /* its type stands before it */
+            names->count++;
+        }
+        result = result < 0 ? result : 0;
+        names_free(&own);
+    }
+    if (result < 0) {
+        names_free(names);
+        return result;
+    }
+    names_sort(names);
     return 0;
 }

@@ -3,11 +3,22 @@
 #include <stdlib.h>
 #include <string.h>
 
+#include "marks.h"
 #include "pack.h"
 
 static int compare(const void *left, const void *right)
 {
     return strcmp(*(char *const *)left, *(char *const *)right);
+}
+
+void names_sort(struct names *names)
+{
+    names->list = xcalloc(names->count + 1, sizeof *names->list);
+    char *at = names->text.data;
+    for (size_t i = 0; i < names->count; i++, at += strlen(at) + 1)
+        names->list[i] = ++at;
+    if (names->count > 1)
+        qsort(names->list, names->count, sizeof *names->list, compare);
 }
 
 int names_read(struct names *names, int directory)
@@ -26,6 +37,8 @@ int names_read(struct names *names, int directory)
     for (errno = 0; (entry = readdir(stream)); errno = 0) {
         if (strcmp(entry->d_name, ".") == 0 || strcmp(entry->d_name, "..") == 0)
             continue;
+        if (strcmp(entry->d_name, FUSE_OPAQUE) == 0 && opaque_is_by_fuse(dirfd(stream)))
+            continue;
         buffer_put(&names->text, &entry->d_type, 1);
         buffer_put(&names->text, entry->d_name, strlen(entry->d_name) + 1);
         names->count++;
@@ -36,12 +49,7 @@ int names_read(struct names *names, int directory)
         names_free(names);
         return -error;
     }
-    names->list = xcalloc(names->count + 1, sizeof *names->list);
-    char *at = names->text.data;
-    for (size_t i = 0; i < names->count; i++, at += strlen(at) + 1)
-        names->list[i] = ++at;
-    if (names->count > 1)
-        qsort(names->list, names->count, sizeof *names->list, compare);
+    names_sort(names);
     return 0;
 }
 

@@ -23,10 +23,11 @@ static const struct {
     {"rslave", FLAG_RSLAVE},     {"rshared", FLAG_RSHARED}, {"make", FLAG_MAKE},
     {"optional", FLAG_OPTIONAL}, {"volatile", FLAG_VOLATILE}, {"userxattr", FLAG_USERXATTR},
     {"copy", FLAG_COPY}, {"nocopy", FLAG_NOCOPY},     {"names", FLAG_NAMES},     {"tree", FLAG_TREE},
-    {"overwrite", FLAG_OVERWRITE}, {"root", FLAG_ROOT},
+    {"overwrite", FLAG_OVERWRITE}, {"root", FLAG_ROOT},     {"fuse", FLAG_FUSE},       {"whole", FLAG_WHOLE},
+    {"merge", FLAG_MERGE},
 };
 
-#define FLAGS_OVERLAY (FLAG_VOLATILE | FLAG_USERXATTR | FLAG_RO)
+#define FLAGS_OVERLAY (FLAG_VOLATILE | FLAG_USERXATTR | FLAG_RO | FLAG_FUSE)
 #define FLAGS_ATTRIBUTES (FLAG_RO | FLAG_NOSUID | FLAG_NODEV | FLAG_NOEXEC)
 #define FLAGS_PROPAGATION (FLAG_PRIVATE | FLAG_SLAVE | FLAG_SHARED | FLAG_RPRIVATE | FLAG_RSLAVE | FLAG_RSHARED)
 #define FLAGS_NEW (FLAGS_ATTRIBUTES | FLAG_MAKE | FLAG_OPTIONAL)
@@ -36,7 +37,7 @@ static const struct op_spec op_specs[] = {
     {"slave-mounts", "", 0, op_slave_mounts},
     {"loopback", "", 0, op_loopback},
     {"root", "p", 0, op_root},
-    {"overlay", "pttf*", FLAGS_OVERLAY, op_overlay},
+    {"overlay", "pttf*", FLAGS_OVERLAY | FLAG_COPY, op_overlay},
     {"overlay-at", "pttf*", FLAGS_OVERLAY | FLAG_MAKE | FLAG_OPTIONAL, op_overlay_at},
     {"bind", "ppf", FLAGS_NEW | FLAGS_PROPAGATION | FLAG_REC, op_bind},
     {"bind-in", "pppf", FLAGS_NEW | FLAGS_PROPAGATION | FLAG_REC, op_bind_in},
@@ -70,7 +71,7 @@ static const struct op_spec op_specs[] = {
     {"env", "*", 0, NULL},
     {"exec", "*", 0, NULL},
     {"apply", "p*", 0, NULL},
-    {"pack", "ptf*", FLAG_NAMES | FLAG_TREE, NULL},
+    {"pack", "ptf*", FLAG_NAMES | FLAG_TREE | FLAG_WHOLE | FLAG_MERGE, NULL},
     {"changes", "pt*", 0, NULL},
     {"pick", "p", 0, NULL},
     {"place", "pf", FLAG_OVERWRITE | FLAG_ROOT, NULL},
@@ -606,9 +607,13 @@ static void check_op(const struct plan *plan, const struct op *op, bool has_root
     if (strncmp(name, "overlay", 7) == 0) {
         if (op->words.count == 0)
             refuse(name, NULL, "has no lower directory");
-        if (!(op->flags & FLAG_RO) && (!*op->texts[1] || !*op->texts[2]))
+        if ((op->flags & (FLAG_COPY | FLAG_FUSE)) == (FLAG_COPY | FLAG_FUSE))
+            refuse(name, NULL, "is by copy or by fuse, not both");
+        if ((!(op->flags & FLAG_RO) || (op->flags & FLAG_COPY)) && (!*op->texts[1] || !*op->texts[2]))
             refuse(name, NULL, "has no upper or work directory, and is not ro");
     }
+    if (strcmp(name, "pack") == 0 && (op->flags & FLAG_MERGE) && (!(op->flags & FLAG_TREE) || op->words.count == 0))
+        refuse(name, NULL, "merges layers without saying tree, or without layers");
 }
 
 static void check_plan(const struct plan *plan)

@@ -124,6 +124,7 @@ static void end_child(void)
         waitpid(monitor.pid, NULL, 0);
     if (monitor.starter > 0)
         waitpid(monitor.starter, NULL, 0);
+    fuse_end();
     cgroup_end();
 }
 
@@ -421,7 +422,7 @@ static void start_child(struct run *run)
         event_begin("mapped");
         event_end();
     }
-    if (plan->namespaces[NS_USER] && plan->cleanup.count) {
+    if (plan->namespaces[NS_USER] && (plan->cleanup.count || fuse_is_used(plan))) {
         char path[40];
         snprintf(path, sizeof path, "/proc/%d/ns/user", pid);
         monitor.user_namespace = xopen(path, O_RDONLY, 0);
@@ -512,6 +513,7 @@ void run_plan(struct run *run)
     monitor_loop(&monitor, executed);
 
     int code = exit_code();
+    fuse_end();
     guard_end();
     health_end();
     terminal_restore();

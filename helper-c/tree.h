@@ -18,6 +18,15 @@ int tree_open_same_mount(int directory, const char *name, int flags);
 /* The first SIZE bytes of a file into a fresh one, holes as holes. 0 or -errno. */
 int copy_content(int from, int to, off_t size);
 
+/* Owner, mode, xattrs and times, but for overlay's own marks. 0 or -errno. */
+int copy_attributes(int from, int to, const struct stat *st);
+/* The same without xattrs for what cannot be opened. */
+int copy_attributes_at(int parent, const char *name, const struct stat *st);
+/* NAME of one directory becomes NAME of another, where there is none. Devices are left out. 0 or -errno. */
+int copy_file_at(int from, int to, const char *name);
+int copy_link_at(int from, int to, const char *name, const struct stat *st);
+int copy_node_at(int to, const char *name, const struct stat *st);
+
 /* Removes NAME in PARENT with everything below. 0, also when it is not there; or -errno of the
  * first thing that would not go, after the rest has gone. */
 int tree_remove(int parent, const char *name);

@@ -37,6 +37,7 @@ enum record_flag {
     RECORD_FLAG_SPARSE = 1, /* FILE: `data` is 0, SEGMENT records follow, the rest is holes */
     /* Written by `pack` for the runner, refused by `apply`: */
     RECORD_FLAG_COPIED = 2, /* overlay brought it up from the LOWER that `below` names */
+    RECORD_FLAG_SAME = 4,   /* DIRECTORY: mode, owner and time are those of that LOWER */
 };
 
 /*

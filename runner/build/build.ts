@@ -416,7 +416,7 @@ class Build {
       const bytes = content?.();
       return { record, ...(bytes && { content: bytes }) };
     });
-    const { applyEntries } = await import("./apply-entries.ts");
+    const { applyEntries } = await import("../engine/apply-entries.ts");
     await applyEntries(world.identity, folder, outgoing, world.options.signal);
     return { lowers: [folder], key };
   }

@@ -1,6 +1,7 @@
 import { mkdirSync } from "node:fs";
 import { join } from "node:path";
 import { makeFolder } from "../base/make-folder.ts";
+import { applyEntries } from "../engine/apply-entries.ts";
 import { packing } from "../engine/pack-layer.ts";
 import { writeOutput } from "../engine/write-output.ts";
 import { RecordKind } from "../layers/abi.ts";
@@ -8,7 +9,6 @@ import { type PackTarResult, packTar } from "../layers/pack.ts";
 import { readEntries } from "../layers/reader.ts";
 import type { OutgoingEntry } from "../layers/writer.ts";
 import type { Op } from "../plan/types.ts";
-import { applyEntries } from "./apply-entries.ts";
 import type { BuildOutput } from "./options.ts";
 import { scratchFolder } from "./scratch-folder.ts";
 import type { BuildWorld, StageState } from "./stage-builder.ts";
@@ -17,19 +17,10 @@ import type { BuildWorld, StageState } from "./stage-builder.ts";
 export async function exportTree(world: BuildWorld, state: StageState, output: BuildOutput): Promise<void> {
   const { identity, options } = world;
   const folder = scratchFolder(world);
-  const target = join(folder, "merged");
   const empty = join(folder, "empty");
-  for (const path of [target, empty]) mkdirSync(path, { mode: 0o755 });
-  // without an upper the kernel wants two lowers
-  const lowers =
-    state.lowers.length > 1
-      ? state.lowers
-      : [...state.lowers, empty, ...(state.lowers.length === 0 ? [join(folder, "none")] : [])];
-  if (state.lowers.length === 0) mkdirSync(join(folder, "none"), { mode: 0o755 });
-  const ops: Op[] = [
-    { op: "overlay", target, upper: "", work: "", flags: ["userxattr", "ro"], lowers },
-    { op: "pack", root: target, init: "", flags: ["tree"], lowers },
-  ];
+  mkdirSync(empty, { mode: 0o755 });
+  const lowers = state.lowers.length > 0 ? state.lowers : [empty];
+  const ops: Op[] = [{ op: "pack", root: "/", init: "", flags: ["tree", "merge"], lowers }];
   const result: PackTarResult = { size: 0, entries: 0, exact: true };
   const tarOptions = options.sourceDateEpoch === undefined ? {} : { sourceDateEpoch: options.sourceDateEpoch };
   await packing(identity, ops, options.signal, async (records) => {

@@ -21,7 +21,7 @@ import { commitLayer, hasLayer } from "../store/layer-store.ts";
 import { type StoreLayout, storeLayout } from "../store/layout.ts";
 import { type Staged, stagingFolder } from "../store/staging.ts";
 import { lock, unlock } from "../sys/native.ts";
-import { isBrokenPipe, refusalOf } from "./apply-entries.ts";
+import { isBrokenPipe, refusalOf } from "../engine/apply-entries.ts";
 import { Channel } from "./channel.ts";
 import { chainOn, type ParentTree } from "./parent-tree.ts";
 

@@ -169,7 +169,7 @@ async function cache(
     const staged = join(folder, `new-${randomHex(8)}`);
     mkdirSync(staged, { mode: 0o711 });
     if (start) {
-      const { applyEntries } = await import("./apply-entries.ts");
+      const { applyEntries } = await import("../engine/apply-entries.ts");
       await applyEntries(identity, staged, start);
     }
     await give(identity, staged, owner);

@@ -7,7 +7,7 @@ import { containerUser } from "../engine/container-user.ts";
 import { type Description, makeShared, makeWritable, planOf } from "../engine/create-container.ts";
 import type { Engine } from "../engine/engine.ts";
 import { explained } from "../engine/explain.ts";
-import { makeInitLayer } from "../engine/init-layer.ts";
+import { makeInitLayer, makeMountPoints, standardPoints } from "../engine/init-layer.ts";
 import { packLayer } from "../engine/pack-layer.ts";
 import { processLimit } from "../engine/process-limit.ts";
 import type { RunOptions } from "../engine/run-options.ts";
@@ -149,14 +149,14 @@ async function describe(
     options,
     identity,
     resolved: {
-      root: { kind: "image", lowers, volatile: true },
+      root: { kind: "image", lowers, volatile: true, driver: engine.storage().driver },
       lowers,
       config: {},
       imageID: "",
       image: "",
       cwd: "/",
     },
-    root: { kind: "image", lowers: [init, ...lowers], volatile: true },
+    root: { kind: "image", lowers: [init, ...lowers], volatile: true, driver: engine.storage().driver },
     process: {
       argv: request.argv,
       env: processEnv([`PATH=${DEFAULT_PATH}`, `HOME=${user.home}`], request.env),
@@ -227,6 +227,10 @@ async function initLayer(
   const place = join(dir, "init");
   for (const name of ["upper", "work", "merged"]) mkdirSync(join(place, name), { recursive: true });
   chmodSync(join(place, "upper"), (tree.lookup("")?.mode ?? 0o755) & 0o7777);
+  if (engine.storage().driver !== "overlay") {
+    await makeMountPoints(join(place, "upper"), lowers, [...standardPoints(lowers), ...missing], identity);
+    return join(place, "upper");
+  }
   const ops = initLayerOps(lowers, join(place, "upper"), join(place, "work"), join(place, "merged"), {
     passwd: "",
     group: "",
@@ -261,6 +265,7 @@ async function keepLayer(
 ): Promise<MadeLayer | undefined> {
   const layout = storeLayout(engine.root);
   const { upper, init, request } = done;
+  const { driver } = engine.storage();
   makeStore(layout);
   // the disk takes its time with the blob: the next step needs the tree only
   const inbox = openInbox(layout);
@@ -270,6 +275,7 @@ async function keepLayer(
       upper,
       lowers: parent.lowers,
       init,
+      whole: driver === "copy",
       identity,
       inbox,
       ...(request.sourceDateEpoch !== undefined && { sourceDateEpoch: request.sourceDateEpoch }),
@@ -278,7 +284,9 @@ async function keepLayer(
     if (!packed.changed) return undefined;
     const chainID = chainOn(parent.chainID, packed.diffID);
     const parents = parent.chainID === undefined ? [] : [parent.chainID];
-    const adopted = await adoptLayer(engine, { upper, lowers: parent.lowers, packed, parents, identity });
+    // what fuse-overlayfs writes has marks of its own
+    const adopted =
+      driver === "overlay" && (await adoptLayer(engine, { upper, lowers: parent.lowers, packed, parents, identity }));
     if (!adopted && !hasLayer(layout, identity.key, chainID)) {
       const expected = { diffID: packed.diffID, chainID, verified: true, signal: request.signal };
       await unpackOne(engine, identity, blobStream(inbox.layout, packed.digest), parent.lowers, expected);

@@ -10,6 +10,8 @@ export interface Output {
 export interface Context {
   /** The store's folder, if `--root` named one. */
   root: string | undefined;
+  /** What `--storage-driver` named. */
+  storageDriver?: string | undefined;
   debug: boolean;
   env: NodeJS.ProcessEnv;
   cwd: string;

@@ -15,7 +15,11 @@ const FLAGS = {
 
 export async function runCommandLine(argv: readonly string[], outer: Context): Promise<number> {
   const { flags, words } = parseArgv(argv, FLAGS, { command: "tsbox", cutAtFirstWord: true });
-  const context = changed(outer, { root: flags.root, debug: flags.debug || outer.debug });
+  const context = changed(outer, {
+    root: flags.root,
+    storageDriver: flags.storageDriver,
+    debug: flags.debug || outer.debug,
+  });
   if (flags.version) return runVerb(["version", "--short"], context);
   const asksHelp = flags.help || words[0] === "help" || words.length === 0;
   if (asksHelp) return help(words[0] === "help" ? words.slice(1) : words, context);

@@ -51,6 +51,11 @@ export const GLOBAL_FLAGS = {
     group: "Global flags",
     help: "folder of the store (default ~/.local/share/tsbox)",
   }),
+  storageDriver: string({
+    placeholder: "NAME",
+    group: "Global flags",
+    help: "overlay, fuse-overlayfs or copy (default: what works here)",
+  }),
   debug: boolean({ group: "Global flags", help: "show where an error came from" }),
   help: boolean({ group: "Global flags", help: "show this text" }),
 };
@@ -139,6 +144,7 @@ export class Restated {
 export function engineOf(context: Context, lock: LockOptions = {}): Engine {
   return openEngine({
     ...(context.root === undefined ? {} : { root: context.root }),
+    ...(context.storageDriver === undefined ? {} : { storageDriver: context.storageDriver }),
     ...lock,
     env: context.env,
     warn: (line) => warn(context, line),

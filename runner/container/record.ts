@@ -14,6 +14,7 @@ import { join } from "node:path";
 import { TsboxError } from "../base/error.ts";
 import type { Limits } from "../plan/limits.ts";
 import type { UserMount } from "../plan/mounts.ts";
+import type { StorageDriver } from "../plan/storage.ts";
 
 /** What was created: written once, before the container starts; what happens later stands in its events. */
 export interface ContainerRecord {
@@ -60,6 +61,8 @@ export interface ContainerRecord {
   groupAdd?: string[];
   /** Bytes of the file system in memory that holds what it writes to its root; absent: that lies on disk. */
   storageSize?: number;
+  /** How the root is made of the image's layers; absent: overlay. */
+  storage?: StorageDriver;
   mounts: UserMount[];
   /** As --ulimit named them; programs that are executed into it have them, too. */
   ulimits?: { name: string; soft: number | "unlimited"; hard: number | "unlimited" }[];

@@ -1,18 +1,13 @@
-import { mkdirSync, rmSync } from "node:fs";
-import { dirname } from "node:path";
 import { decodeRecord, type LayerRecord, RecordKind } from "../layers/abi.ts";
-import { eachRecord } from "../layers/records.ts";
-import { storeLayout } from "../store/layout.ts";
-import { stagingFolder } from "../store/staging.ts";
-import { mergedOps } from "./container-tree.ts";
+import { eachEntry, eachRecord } from "../layers/records.ts";
+import { containerTreeOp } from "./container-tree.ts";
 import type { Change, Layers } from "./diff.ts";
-import type { Engine } from "./engine.ts";
 import { packing } from "./pack-layer.ts";
 
 /** What has to change in the tree `from` to make `to` of it. Sorted by path. */
-export async function compareTrees(engine: Engine, from: Layers, to: Layers, signal?: AbortSignal): Promise<Change[]> {
-  const before = await treeEntries(engine, from, signal);
-  const after = await treeEntries(engine, to, signal);
+export async function compareTrees(from: Layers, to: Layers, signal?: AbortSignal): Promise<Change[]> {
+  const before = await treeEntries(from, signal);
+  const after = await treeEntries(to, signal);
   const changes = new Changes();
   for (const [path, entry] of after) {
     const other = before.get(path);
@@ -27,26 +22,39 @@ export async function compareTrees(engine: Engine, from: Layers, to: Layers, sig
   return changes.sorted();
 }
 
+/**
+ * What the topmost layer changed in those below, where overlay did not make it: a container's tree may be a copy, and fuse-overlayfs and poor file
+ * systems have marks of their own, which `pack` knows.
+ */
+export async function changesByRecords(tree: Layers, signal?: AbortSignal): Promise<Change[]> {
+  const [upper = "", ...lowers] = tree.layers;
+  const flags = ["names", ...(tree.whole ? ["whole"] : [])];
+  const changes = new Changes();
+  await packing(tree.identity, [{ op: "pack", root: upper, init: tree.init, flags, lowers }], signal, (records) =>
+    eachEntry(records, ({ path, kind, below, same }) => {
+      if (path === "") return;
+      if (kind === RecordKind.WHITEOUT) changes.add("D", path);
+      else if (below === 0) changes.add("A", path);
+      else if (!same) changes.add("C", path);
+    }),
+  );
+  return changes.sorted();
+}
+
 /** Every path of a merged tree, with all that is known of it but its content: what containers/storage compares, too. */
-async function treeEntries(engine: Engine, tree: Layers, signal?: AbortSignal): Promise<Map<string, string>> {
-  const staged = stagingFolder(storeLayout(engine.root));
-  const target = `${staged.path}/merged`;
+async function treeEntries(tree: Layers, signal?: AbortSignal): Promise<Map<string, string>> {
   const found = new Map<string, string>();
-  try {
-    mkdirSync(target);
-    await packing(tree.identity, mergedOps(target, tree.layers, ["names"]), signal, (records) =>
-      eachRecord(records, (bytes) => {
-        const record = decodeRecord(bytes);
-        const text = (bytes: Uint8Array) => Buffer.from(bytes).toString("latin1");
-        // which of a file's names is the first is no property of the file
-        const first = record.kind === RecordKind.HARDLINK ? found.get(text(record.link)) : undefined;
-        found.set(text(record.path), first ?? facts(record));
-      }),
-    );
-  } finally {
-    rmSync(dirname(target), { recursive: true, force: true });
-    staged.release();
-  }
+  const [upper = "", ...lowers] = tree.layers;
+  const op = containerTreeOp({ ...tree, upper, lowers }, ["names"]);
+  await packing(tree.identity, [op], signal, (records) =>
+    eachRecord(records, (bytes) => {
+      const record = decodeRecord(bytes);
+      const text = (bytes: Uint8Array) => Buffer.from(bytes).toString("latin1");
+      // which of a file's names is the first is no property of the file
+      const first = record.kind === RecordKind.HARDLINK ? found.get(text(record.link)) : undefined;
+      found.set(text(record.path), first ?? facts(record));
+    }),
+  );
   return found;
 }
 

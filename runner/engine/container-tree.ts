@@ -14,8 +14,8 @@ export interface ContainerTree {
   lowers: string[];
   init: string;
   identity: Identity;
-  /** A folder to mount on, in a mount namespace of its own. */
-  target: string;
+  /** `upper` is a copy of all, in which the container has worked. */
+  whole: boolean;
 }
 
 /** `host` and `--rootfs` containers lie on no image. */
@@ -41,16 +41,21 @@ export function containerTree(engine: Engine, record: ContainerRecord, action: s
     lowers,
     init: initLayerPath(lowers),
     identity: containerIdentity(engine, record),
-    target: join(dir, "merged"),
+    whole: record.storage === "copy",
   };
 }
 
-/** Mounts layers (topmost first) as one sees them, read-only, and packs that. A running container may use the topmost. */
-export function mergedOps(target: string, layers: string[], flags: string[] = []): Op[] {
-  // overlay wants two layers at least where there is none to write to: the empty folder is as good as none
-  const lowers = layers.length > 1 ? layers : [...layers, target];
-  return [
-    { op: "overlay", target, upper: "", work: "", flags: ["userxattr", "ro"], lowers },
-    { op: "pack", root: target, init: "", flags: ["tree", ...flags], lowers: layers },
-  ];
+/** Packs layers (topmost first) as one sees them together; nothing is mounted. A running container may use the topmost. */
+export function mergedOp(layers: string[], flags: string[] = []): Op {
+  return { op: "pack", root: "/", init: "", flags: ["tree", "merge", ...flags], lowers: layers };
+}
+
+/** The same of a container: what it has of its own and what it lies on. */
+export function containerTreeOp(
+  tree: Pick<ContainerTree, "upper" | "lowers" | "init" | "whole">,
+  flags: string[] = [],
+): Op {
+  const { upper, lowers, init, whole } = tree;
+  if (!whole) return mergedOp([upper, ...lowers], flags);
+  return { op: "pack", root: upper, init, flags: ["tree", "whole", ...flags], lowers };
 }

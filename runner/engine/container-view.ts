@@ -33,6 +33,7 @@ export function viewPlan(engine: Engine, record: ContainerRecord, last: Op): Pla
 function rootOf(dir: string, record: ContainerRecord): Root {
   if (record.image === "host") return JSON.parse(readFileSync(join(dir, ROOT_FILE), "utf8")) as Root;
   const [top = "/", ...lowers] = record.lowers;
-  if (record.image === "") return { kind: "directory", path: top };
-  return { kind: "image", lowers: [initLayerPath(lowers), ...lowers], volatile: false };
+  const driver = record.storage ?? "overlay";
+  if (record.image === "") return { kind: "directory", path: top, mounts: driver };
+  return { kind: "image", lowers: [initLayerPath(lowers), ...lowers], volatile: false, driver };
 }

@@ -9,6 +9,7 @@ import { encodePlan } from "../helper/wire.ts";
 import type { ProcessConfig } from "../oci/types.ts";
 import {
   containerPlan,
+  driverOf,
   execPlan,
   hasAccountFiles,
   type ProcessPlan,
@@ -74,7 +75,11 @@ export async function describeContainer(engine: Engine, options: RunOptions): Pr
   const identity = engine.identity(options.userns);
   if (identity.kind === "single") warnSingle(engine);
   const resolved = await resolveRoot(engine, options, identity);
-  if (options.storageSize !== undefined) checkStorageSize(engine, options, resolved.root);
+  if (options.storageSize !== undefined) {
+    checkStorageSize(engine, options, resolved.root);
+    const { driver, memory } = engine.storage();
+    if (resolved.root.kind === "image" && driver !== "overlay") resolved.root.driver = memory ? "overlay" : "copy";
+  }
   const { config, lowers } = resolved;
   const capabilities = capabilityMask(options.capAdd, options.capDrop);
   const root = resolved.root.kind === "image" ? await withInitLayer(engine, resolved.root, identity) : resolved.root;
@@ -264,6 +269,7 @@ export async function createContainer(
     ...(options.limits && { limits: options.limits }),
     ...(options.cgroupsDisabled && { cgroupsDisabled: true }),
     ...(options.storageSize !== undefined && { storageSize: options.storageSize }),
+    ...(driverOf(description.root) !== "overlay" && { storage: driverOf(description.root) }),
     ...(options.kernel && { kernel: options.kernel }),
     ...(options.groupAdd && { groupAdd: options.groupAdd }),
     mounts,

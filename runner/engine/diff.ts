@@ -23,6 +23,10 @@ export interface Layers {
   layers: string[];
   init: string;
   identity: Identity;
+  /** The first is a copy of the others, with changes. */
+  whole: boolean;
+  /** The layers may have other marks than overlay's. */
+  byRecords: boolean;
 }
 
 /**
@@ -33,7 +37,12 @@ export async function diff(engine: Engine, word: string, than?: string, signal?:
   const changed = await layersOf(engine, word);
   if (than !== undefined) {
     const { compareTrees } = await import("./compare-trees.ts");
-    const list = await compareTrees(engine, await layersOf(engine, than), changed, signal);
+    const list = await compareTrees(await layersOf(engine, than), changed, signal);
+    return { list: () => list, text: () => textOf(list) };
+  }
+  if (changed.byRecords) {
+    const { changesByRecords } = await import("./compare-trees.ts");
+    const list = await changesByRecords(changed, signal);
     return { list: () => list, text: () => textOf(list) };
   }
   const [upper = "", ...lowers] = changed.layers;
@@ -68,15 +77,15 @@ function unescaped(path: string): string {
 async function layersOf(engine: Engine, word: string): Promise<Layers> {
   const record = findContainer(engine, word);
   if (record) {
-    const { upper, lowers, init, identity } = containerTree(engine, record, "compare");
-    return { layers: [upper, ...lowers], init, identity };
+    const { upper, lowers, init, identity, whole } = containerTree(engine, record, "compare");
+    return { layers: [upper, ...lowers], init, identity, whole, byRecords: record.storage !== undefined };
   }
   const { findImage, noSuchImage } = await import("./stored-image.ts");
   if (!findImage(engine, word)) throw noSuchImage(word);
   const identity = engine.identity();
   const { resolveImage } = await import("./resolve-image.ts");
   const { lowers } = await resolveImage(engine, word, { policy: "never", identity });
-  return { layers: lowers, init: "", identity };
+  return { layers: lowers, init: "", identity, whole: false, byRecords: engine.storage().driver !== "overlay" };
 }
 
 function findContainer(engine: Engine, word: string): ContainerRecord | undefined {

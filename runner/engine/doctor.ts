@@ -1,8 +1,11 @@
 import { makeFolder } from "../base/make-folder.ts";
 import { checkFeatures } from "../helper/client.ts";
 import { parseSubids } from "../plan/idmap.ts";
+import { isOlder, kernelShortcomings, needsKernel } from "../plan/kernel-needs.ts";
+import type { StorageDriver } from "../plan/storage.ts";
 import { readText } from "../sys/host-facts.ts";
 import type { Engine } from "./engine.ts";
+import { decide, type Storage } from "./storage-driver.ts";
 
 export interface Finding {
   feature: string;
@@ -22,7 +25,10 @@ interface Row {
   fix: (engine: Engine, detail: string) => string;
 }
 
-const kernel = (version: string) => () => `needs Linux ${version} or later`;
+const kernel =
+  (version: string) =>
+  ({ host }: Engine): string =>
+    needsKernel(version, host.kernel);
 
 const ROWS: Record<string, Row> = {
   "user-namespace": { needed: true, fix: (_, detail) => userNamespaceFix(detail) },
@@ -43,16 +49,32 @@ const ROWS: Record<string, Row> = {
   "cgroup-namespace": { needed: true, fix: outer },
   "time-namespace": { needed: false, fix: kernel("5.6") },
   "overlay-userxattr": {
-    needed: true,
-    fix: ({ root }) =>
-      `needs Linux 5.11 or later and a store on a local disk: "${root}" must not lie on overlayfs or NFS (use --root or TSBOX_ROOT)`,
+    needed: false,
+    fix: ({ root, host }) =>
+      isOlder(host.kernel, "5.11")
+        ? needsKernel("5.11", host.kernel)
+        : `put the store, now "${root}", on a local disk or tmpfs (--root or TSBOX_ROOT), not on overlayfs, NFS or FUSE`,
+  },
+  "overlay-memory": { needed: false, fix: kernel("6.6") },
+  "fuse-overlayfs": {
+    needed: false,
+    fix: (_, detail) =>
+      detail.includes("not installed")
+        ? "sudo apt install fuse-overlayfs"
+        : "needs /dev/fuse (--device /dev/fuse for an outer container), and sudo apt install fuse-overlayfs",
   },
   "overlay-lowerdir-plus": { needed: false, fix: kernel("6.5") },
   "user-xattr": {
-    needed: true,
+    needed: false,
     fix: ({ root }) => `"${root}" must lie on a file system with user xattrs (ext4, xfs, btrfs)`,
   },
-  "whiteout-device": { needed: false, fix: kernel("5.8") },
+  "whiteout-device": {
+    needed: false,
+    fix: ({ host, root }) =>
+      isOlder(host.kernel, "5.8")
+        ? needsKernel("5.8", host.kernel)
+        : `the file system of "${root}" refuses them: extended attributes take their place`,
+  },
   "proc-mount": {
     needed: true,
     fix: () =>
@@ -77,7 +99,11 @@ const ROWS: Record<string, Row> = {
 /** Tries everything the engine leans on; the list is what `tsbox doctor` shows. */
 export function doctor(engine: Engine): Finding[] {
   makeFolder(engine.root, 0o700);
-  const findings = checkFeatures(engine.root).map((check): Finding => {
+  const checks = checkFeatures(engine.root);
+  const storage = decide(engine.root, engine.host.kernel, checks);
+  const isNative = checks.some(({ feature, ok }) => feature === "overlay-userxattr" && ok);
+  const shown = isNative ? checks.filter(({ feature }) => !INSTEAD_OF_OVERLAY.includes(feature)) : checks;
+  const findings = shown.map((check): Finding => {
     const row = ROWS[check.feature];
     const detail = check.detail ?? check.errno ?? "";
     return {
@@ -90,6 +116,13 @@ export function doctor(engine: Engine): Finding[] {
     };
   });
   const { host } = engine;
+  if (checks.some(({ feature, ok }) => feature === "user-namespace" && ok)) {
+    const at = findings.findIndex(({ feature }) => feature === "overlay-userxattr");
+    findings.splice(at, 0, storageFinding(engine, storage));
+  }
+  for (const detail of kernelShortcomings(host.kernel)) {
+    findings.push({ feature: "kernel", ok: false, needed: false, purpose: "what this kernel is too old for", detail });
+  }
   if (host.uid !== 0 && parseSubids(host.subuid, host.user, host.uid).length === 0) {
     for (const finding of findings) {
       if (finding.feature === "subuid-range") finding.detail = `no line for ${host.user} in /etc/subuid`;
@@ -97,6 +130,30 @@ export function doctor(engine: Engine): Finding[] {
   }
   return findings;
 }
+
+/** Nobody misses them where overlay itself works. */
+const INSTEAD_OF_OVERLAY = ["overlay-memory", "fuse-overlayfs", "dev-fuse"];
+
+function storageFinding(engine: Engine, found: Omit<Storage, "forced">): Finding {
+  const { forced, driver } = engine.storage();
+  const said = forced
+    ? `${driver}, as was asked for; ${found.driver} would be taken otherwise`
+    : `${found.driver}${SLOWER[found.driver]}`;
+  const ok = found.driver === "overlay";
+  return {
+    feature: "storage-driver",
+    ok,
+    needed: false,
+    purpose: "how a container's root is made of its image",
+    detail: ok || forced ? said : `${said}; overlay: ${found.why}`,
+  };
+}
+
+const SLOWER: Record<StorageDriver, string> = {
+  overlay: "",
+  "fuse-overlayfs": ": every file access goes through a program",
+  copy: ": each container starts with a copy of its image",
+};
 
 /** 65536 ids that no line of /etc/subuid and /etc/subgid grants to anybody. */
 function freeRange(text: string): string {

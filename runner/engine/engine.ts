@@ -2,9 +2,11 @@ import { join } from "node:path";
 import { TsboxError } from "../base/error.ts";
 import { ContainerFiles } from "../container/record.ts";
 import { type Identity, makeIdentity, parseSubids } from "../plan/idmap.ts";
+import type { StorageDriver } from "../plan/storage.ts";
 import { gatherHostFacts, type HostFacts } from "../sys/host-facts.ts";
 import { type LockOptions, type LockPolicy, lockPolicy } from "./lock/policy.ts";
 import type { LayerProgress } from "./pull.ts";
+import { findStorage, namedDriver, type Storage } from "./storage-driver.ts";
 
 /** What every verb of the engine works with: where the store lies, who the caller is. Made once a command. */
 export interface Engine {
@@ -16,6 +18,8 @@ export interface Engine {
   lock: LockPolicy;
   /** Id maps for this caller; a keep-id request makes other ones. */
   identity(keepID?: { uid?: number; gid?: number }): Identity;
+  /** How containers get their root here; found out when it is first asked for. */
+  storage(): Storage;
   /** One line for the person at the keyboard, on standard error. */
   warn(line: string): void;
   /** Shows how an image comes that is pulled on the way to something else; absent: a line tells that it is pulled. */
@@ -29,6 +33,7 @@ export interface PullFollower {
 
 export interface EngineOptions extends LockOptions {
   root?: string;
+  storageDriver?: string;
   env?: NodeJS.ProcessEnv;
   warn?: (line: string) => void;
 }
@@ -37,6 +42,8 @@ export function openEngine(options: EngineOptions = {}): Engine {
   const env = options.env ?? process.env;
   const host = gatherHostFacts(env);
   const root = storeRoot(options.root, env, host);
+  const named: StorageDriver | undefined = namedDriver(options.storageDriver, env);
+  let storage: Storage | undefined;
   return {
     root,
     host,
@@ -54,6 +61,10 @@ export function openEngine(options: EngineOptions = {}): Engine {
         },
         keepID,
       ),
+    storage: () => {
+      storage ??= findStorage(root, host.kernel, named);
+      return storage;
+    },
     warn: options.warn ?? (() => {}),
   };
 }

@@ -1,7 +1,9 @@
 /** A failed set-up as the helper reports it (op, errno, path) → an error that says what it means here, and what to do. */
 
+import { release } from "node:os";
 import { TsboxError, visible } from "../base/error.ts";
 import { HelperFailure } from "../helper/client.ts";
+import { isOlder, needsKernel, OLDEST_KERNEL } from "../plan/kernel-needs.ts";
 import type { HelperEvent } from "../plan/types.ts";
 import { userNamespaceFix } from "./doctor.ts";
 import { ADDRESS_HINT, heldPortHint, lowPortHint } from "./explain-publish.ts";
@@ -20,7 +22,8 @@ interface Rule {
   action?: (event: FailedEvent) => string;
   /** Replaces the kernel's words for the errno, where they mislead. */
   reason?: string;
-  hint: string | ((event: FailedEvent) => string);
+  /** The kernel as `uname -r` says it. */
+  hint: string | ((event: FailedEvent, kernel: string) => string);
 }
 
 const quoted = (event: FailedEvent) => `"${visible(event.path)}"`;
@@ -232,16 +235,44 @@ const RULES: readonly Rule[] = [
     hint: "upperdir and lowerdirs may not overlap",
   },
   {
+    code: "FUSE_DEVICE",
+    message: /^Cannot mount fuse-overlayfs/,
+    errno: ["EACCES", "EPERM", "ENOENT", "ENXIO", "ENODEV"],
+    hint: `/dev/fuse must be there and yours to open (sudo modprobe fuse; --device /dev/fuse for an outer container); --storage-driver copy does without`,
+  },
+  {
+    code: "FUSE_ENDED",
+    errno: ["ENOTCONN"],
+    reason: "fuse-overlayfs is not there to serve it",
+    hint: "sudo apt install fuse-overlayfs; --storage-driver copy does without",
+  },
+  {
+    code: "FUSE_PATH",
+    message: /^Cannot mount fuse-overlayfs: it cannot be told/,
+    hint: "put the store elsewhere with --root DIR or TSBOX_ROOT, or use --storage-driver copy",
+  },
+  {
+    code: "COPY_FAILED",
+    op: /^overlay$/,
+    message: /^Cannot copy the image's file/,
+    errno: ["EPERM", "EINVAL", "EOPNOTSUPP", "ENAMETOOLONG"],
+    hint: "the store's file system cannot hold it: put the store elsewhere with --root DIR or TSBOX_ROOT",
+  },
+  {
     code: "OVERLAY_REFUSED",
     op: /^overlay/,
     errno: ["EPERM", "EACCES"],
-    hint: `overlayfs in a user namespace needs Linux 5.11 or later, and a store that you own; ${DOCTOR}`,
+    hint: (_, kernel) => overlayHint(kernel, "a store that you own is needed"),
   },
   {
     code: "OVERLAY_STORE",
     op: /^overlay/,
     errno: ["EINVAL", "EOPNOTSUPP", "EREMOTE", "ESTALE"],
-    hint: "the store cannot lie on overlayfs, NFS or FUSE: put it on a local disk or tmpfs with --root DIR or TSBOX_ROOT",
+    hint: (_, kernel) =>
+      overlayHint(
+        kernel,
+        "the kernel's overlay cannot lie on overlayfs, NFS or FUSE: put the store on a local disk or tmpfs with --root DIR or TSBOX_ROOT",
+      ),
   },
   {
     code: "OVERLAY_BUSY",
@@ -253,7 +284,7 @@ const RULES: readonly Rule[] = [
     code: "OVERLAY_MISSING",
     op: /^overlay/,
     errno: ["ENODEV", "ENOSYS"],
-    hint: "load the kernel module: sudo modprobe overlay",
+    hint: (_, kernel) => overlayHint(kernel, "load the kernel module: sudo modprobe overlay"),
   },
   {
     code: "PROC_REFUSED",
@@ -389,8 +420,15 @@ const RULES: readonly Rule[] = [
   },
 ];
 
+/** `said`, unless the kernel is simply too old. What is tried first anyway is told by doctor. */
+function overlayHint(kernel: string, said: string): string {
+  if (isOlder(kernel, "5.11"))
+    return `overlayfs for users who are not root ${needsKernel("5.11", kernel)}; without --storage-driver tsbox does without it`;
+  return `${said}; without --storage-driver tsbox takes what works ("tsbox doctor" tells)`;
+}
+
 /** Exit status and words of a failed set-up. */
-export function explain(event: FailedEvent): TsboxError {
+export function explain(event: FailedEvent, kernel: string = release()): TsboxError {
   const rule = RULES.find((one) => fits(one, event));
   const [said = "", ...rest] = event.message.split(": ");
   const action = rule?.action?.(event) ?? `${visible(said)}${event.path === "" ? "" : ` ${quoted(event)}`}`;
@@ -399,12 +437,19 @@ export function explain(event: FailedEvent): TsboxError {
   const isOurs = rule?.action === undefined && event.op !== "";
   const where = isOurs ? ` (op ${event.index} of ${event.of}, ${event.op})` : "";
   const errno = rule?.reason === undefined && event.errno !== "" && reason !== event.errno ? `, ${event.errno}` : "";
-  const hint = typeof rule?.hint === "function" ? rule.hint(event) : rule?.hint;
+  const hint = typeof rule?.hint === "function" ? rule.hint(event, kernel) : rule?.hint;
   return new TsboxError(`${action}: ${reason}${errno}${where}`, {
     code: rule?.code ?? "SETUP_FAILED",
-    hint: hint ?? DOCTOR,
+    hint: hint ?? (event.errno === "ENOSYS" ? oldKernelHint(kernel) : DOCTOR),
     exitCode: event.exitCode,
   });
+}
+
+/** A system call that the kernel does not know. */
+function oldKernelHint(kernel: string): string {
+  return isOlder(kernel, OLDEST_KERNEL)
+    ? `tsbox ${needsKernel(OLDEST_KERNEL, kernel)}; ${DOCTOR}`
+    : `a seccomp filter around tsbox refuses it, or the kernel was built without it; ${DOCTOR}`;
 }
 
 /** A helper's failure in the same words; any other error as it is. */

@@ -2,7 +2,7 @@ import { type PackTarResult, packTar } from "../layers/pack.ts";
 import type { Op } from "../plan/types.ts";
 import { containerIdentity } from "./container-identity.ts";
 import { tell } from "./container-state.ts";
-import { containerTree, mergedOps } from "./container-tree.ts";
+import { containerTree, containerTreeOp } from "./container-tree.ts";
 import type { Engine } from "./engine.ts";
 import { mergedOwners, packing } from "./pack-layer.ts";
 import { writeOutput } from "./write-output.ts";
@@ -26,7 +26,7 @@ export async function exportContainer(engine: Engine, word: string, options: Exp
     ops = [{ op: "pack", root: record.lowers[0] as string, init: "", flags: ["tree"], lowers: [] }];
   } else {
     const tree = containerTree(engine, record, "export");
-    ops = mergedOps(tree.target, [tree.upper, ...tree.lowers]);
+    ops = [containerTreeOp(tree)];
     const owners = await mergedOwners({ ...tree, ...(options.signal && { signal: options.signal }) });
     if (owners.any) trueEntry = { trueEntry: owners.find.bind(owners) };
   }

@@ -6,6 +6,7 @@ import { processLimiter } from "./process-limit.ts";
 export function info(engine: Engine, version: string): object {
   const containers = list(engine, { all: true });
   const identity = engine.identity();
+  const storage = engine.storage();
   const running = containers.filter(({ state }) => state.status === "running").length;
   const paused = containers.filter(({ state }) => state.status === "paused").length;
   return {
@@ -15,7 +16,8 @@ export function info(engine: Engine, version: string): object {
     ContainersRunning: running,
     ContainersPaused: paused,
     ContainersStopped: containers.length - running - paused,
-    Driver: "overlay",
+    Driver: storage.driver,
+    DriverReason: storage.why,
     KernelVersion: engine.host.kernel,
     Architecture: engine.host.arch,
     NodeVersion: process.version,

@@ -56,7 +56,7 @@ function describe(engine: Engine, record: ContainerRecord): object {
     LogPath: join(dir, "log"),
     Name: `/${record.name}`,
     RestartCount: state.restarts,
-    Driver: "overlay",
+    Driver: record.storage ?? "overlay",
     Platform: "linux",
     HostConfig: {
       ...(record.storageSize !== undefined && { StorageOpt: { size: String(record.storageSize) } }),
@@ -109,7 +109,7 @@ function describe(engine: Engine, record: ContainerRecord): object {
       GidMap: record.gidMap,
     },
     GraphDriver: {
-      Name: "overlay",
+      Name: record.storage ?? "overlay",
       Data: {
         LowerDir: record.lowers.slice(1).join(":"),
         UpperDir: join(dir, "upper"),

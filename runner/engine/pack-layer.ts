@@ -11,7 +11,7 @@ import type { Op } from "../plan/types.ts";
 import { type Inbox, openInbox } from "../store/inbox.ts";
 import { makeStore, storeLayout } from "../store/layout.ts";
 import { type Deferred, layerOwners, type Owners, percentEncoded } from "../store/owners.ts";
-import { mergedOps } from "./container-tree.ts";
+import { containerTreeOp } from "./container-tree.ts";
 import type { Engine } from "./engine.ts";
 import { explained } from "./explain.ts";
 import { keepLayer } from "./keep-layer.ts";
@@ -23,6 +23,8 @@ export interface PackLayerOptions {
   lowers: string[];
   /** The init layer between them, if there was one: what is there because of it is not packed. */
   init?: string;
+  /** `upper` is a copy of all of them, in which somebody worked. */
+  whole?: boolean;
   /** The id map under which the tree was written. */
   identity: Identity;
   /** Seconds since 1970: no time in the layer is later. */
@@ -52,7 +54,13 @@ export interface PackedLayer {
 
 /** Makes a layer's blob of a tree. Memory is bounded, whatever the tree holds. */
 export function packLayer(engine: Engine, options: PackLayerOptions): Promise<PackedLayer> {
-  const op: Op = { op: "pack", root: options.upper, init: options.init ?? "", flags: [], lowers: options.lowers };
+  const op: Op = {
+    op: "pack",
+    root: options.upper,
+    init: options.init ?? "",
+    flags: options.whole ? ["whole"] : [],
+    lowers: options.lowers,
+  };
   return packInto(engine, options, [op], new TrueOwners(options.lowers.map(layerOwners)));
 }
 
@@ -146,27 +154,24 @@ class TrueOwners {
   }
 }
 
-export interface PackTreeOptions extends Omit<PackLayerOptions, "init"> {
-  /** A folder to mount the whole on, in a mount namespace of its own. */
-  target: string;
-}
-
 /** The same of the whole tree that one sees above: one layer that needs none below. */
-export async function packTreeLayer(engine: Engine, options: PackTreeOptions): Promise<PackedLayer> {
+export async function packTreeLayer(engine: Engine, options: PackLayerOptions): Promise<PackedLayer> {
   return packInto(
     engine,
     options,
-    mergedOps(options.target, [options.upper, ...options.lowers]),
+    [containerTreeOp({ init: "", whole: false, ...options })],
     await mergedOwners(options),
   );
 }
 
 /** The owners of a merged tree: those of its layers, and for the upper directory what a layer made of it would say. */
 export async function mergedOwners(
-  options: Pick<PackTreeOptions, "upper" | "lowers" | "identity" | "signal">,
+  options: Pick<PackLayerOptions, "upper" | "lowers" | "whole" | "identity" | "signal">,
 ): Promise<TrueOwners> {
   const layers = options.lowers.map(layerOwners);
   const above = new TrueOwners(layers);
+  // of a copy every entry tells by itself whether it is still the layer's
+  if (options.whole) return above;
   const found = new Map<string, Deferred>();
   if (above.any) {
     const op: Op = { op: "pack", root: options.upper, init: "", flags: ["names"], lowers: options.lowers };

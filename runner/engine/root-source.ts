@@ -4,6 +4,7 @@ import type { ProcessConfig } from "../oci/types.ts";
 import type { Root } from "../plan/build.ts";
 import { type HostDirectory, hostRootEntries } from "../plan/host-root.ts";
 import type { Identity } from "../plan/idmap.ts";
+import type { StorageDriver } from "../plan/storage.ts";
 import { mountPoints } from "../sys/mountinfo.ts";
 import type { Engine } from "./engine.ts";
 import type { RunOptions } from "./run-options.ts";
@@ -26,7 +27,7 @@ const HOST_ENV = ["PATH", "HOME", "USER", "LOGNAME", "SHELL", "LANG", "LANGUAGE"
 
 export async function resolveRoot(engine: Engine, options: RunOptions, identity: Identity): Promise<ResolvedRoot> {
   const { source, rm } = options;
-  if ("rootfs" in source) return directoryRoot(source.rootfs);
+  if ("rootfs" in source) return directoryRoot(source.rootfs, engine.storage().driver);
   if (source.image === "host") return hostRoot(engine, rm);
   const { resolveImage } = await import("./resolve-image.ts");
   const image = await resolveImage(engine, source.image, {
@@ -36,7 +37,7 @@ export async function resolveRoot(engine: Engine, options: RunOptions, identity:
     ...(options.connection && { connection: options.connection }),
   });
   return {
-    root: { kind: "image", lowers: image.lowers, volatile: rm },
+    root: { kind: "image", lowers: image.lowers, volatile: rm, driver: engine.storage().driver },
     lowers: image.lowers,
     config: image.config.config ?? {},
     imageID: image.imageID,
@@ -45,7 +46,7 @@ export async function resolveRoot(engine: Engine, options: RunOptions, identity:
   };
 }
 
-function directoryRoot(path: string): ResolvedRoot {
+function directoryRoot(path: string, mounts: StorageDriver): ResolvedRoot {
   let isDirectory = false;
   try {
     isDirectory = statSync(path).isDirectory();
@@ -58,7 +59,7 @@ function directoryRoot(path: string): ResolvedRoot {
       hint: "--rootfs takes a directory that holds an unpacked root",
     });
   }
-  return { root: { kind: "directory", path }, lowers: [path], config: {}, imageID: "", image: "", cwd: "/" };
+  return { root: { kind: "directory", path, mounts }, lowers: [path], config: {}, imageID: "", image: "", cwd: "/" };
 }
 
 function hostRoot(engine: Engine, rm: boolean): ResolvedRoot {
@@ -66,13 +67,39 @@ function hostRoot(engine: Engine, rm: boolean): ResolvedRoot {
     .filter(([name]) => HOST_ENV.includes(name) || name.startsWith("LC_"))
     .map(([name, value]) => `${name}=${value}`);
   return {
-    root: { kind: "host", entries: hostRootEntries(mountPoints(), listDirectory), volatile: rm },
+    root: {
+      kind: "host",
+      entries: hostRootEntries(mountPoints(), listDirectory),
+      volatile: rm,
+      ...hostStorage(engine, rm),
+    },
     lowers: ["/"],
     config: { Env: env, Cmd: [process.env.SHELL || "/bin/sh"] },
     imageID: "",
     image: "host",
     cwd: engine.host.cwd,
   };
+}
+
+/** The machine's own root is too much to be copied. Where its changes can't lie in the store they lie in memory. */
+function hostStorage(engine: Engine, rm: boolean): Pick<Extract<Root, { kind: "host" }>, "driver" | "inMemory"> {
+  const { driver, memory, why } = engine.storage();
+  if (driver === "overlay") return { driver };
+  if (memory) {
+    if (!rm)
+      engine.warn(
+        'what the sandbox of "host" writes is kept in memory, and gone when it ends: the store cannot hold it ("tsbox doctor" tells why)',
+      );
+    return { driver, inMemory: true };
+  }
+  if (driver === "fuse-overlayfs") return { driver };
+  throw new TsboxError(
+    `Cannot run "host": this machine's root can be neither overlaid${why && ` (${why})`} nor copied`,
+    {
+      code: "NO_HOST_OVERLAY",
+      hint: 'run an image instead: those are copied; "tsbox doctor" tells what is in the way',
+    },
+  );
 }
 
 function listDirectory(path: string): HostDirectory | undefined {

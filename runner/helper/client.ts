@@ -212,9 +212,9 @@ export interface FeatureCheck {
   purpose?: string;
 }
 
-/** Tries each kernel feature; `folder` is where an overlay's upper would lie. */
-export function checkFeatures(folder: string): FeatureCheck[] {
-  const result = spawnSync(helperPath(), ["check", folder], { encoding: "utf8" });
+/** Tries each kernel feature, or those that are named; `folder` is where an overlay's upper would lie. */
+export function checkFeatures(folder: string, features: readonly string[] = []): FeatureCheck[] {
+  const result = spawnSync(helperPath(), ["check", folder, ...features], { encoding: "utf8" });
   return (result.stdout ?? "")
     .split("\n")
     .filter((line) => line.startsWith("{"))

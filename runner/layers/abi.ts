@@ -21,7 +21,7 @@ export const RecordKind = {
 } as const;
 export type RecordKind = (typeof RecordKind)[keyof typeof RecordKind];
 
-export const RecordFlag = { SPARSE: 1, COPIED: 2 } as const;
+export const RecordFlag = { SPARSE: 1, COPIED: 2, SAME: 4 } as const;
 
 export const ReaderFlag = { WHITEOUTS: 1 } as const;
 

@@ -59,6 +59,8 @@ export interface PackedEntry {
   below: number;
   /** Overlay brought it up from there. */
   copied: boolean;
+  /** A directory with that layer's mode, owner and time. */
+  same: boolean;
   size: number;
 }
 
@@ -69,6 +71,7 @@ export function packedEntry(record: Buffer): PackedEntry {
     path: record.toString("latin1", RECORD_HEADER_SIZE, RECORD_HEADER_SIZE + record.readUInt32LE(64)),
     below: record.readUInt32LE(76),
     copied: (flags & RecordFlag.COPIED) !== 0,
+    same: (flags & RecordFlag.SAME) !== 0,
     size: Number(record.readBigUInt64LE(40)),
   };
 }

@@ -11,14 +11,22 @@ import {
   volumeOps,
 } from "./mounts.ts";
 import { namespacesOf, type SharedNamespaces, sharedWith } from "./shared.ts";
+import { DRIVER_FLAGS, type StorageDriver } from "./storage.ts";
 import type { Op, Plan, PublishedPort, StdioMode } from "./types.ts";
 import type { ResolvedUser } from "./user.ts";
 
 /** Where the root filesystem comes from, with every path already known. */
 export type Root =
-  | { kind: "image"; lowers: string[]; volatile: boolean }
-  | { kind: "directory"; path: string }
-  | { kind: "host"; entries: HostRootEntry[]; volatile: boolean };
+  | { kind: "image"; lowers: string[]; volatile: boolean; driver: StorageDriver }
+  | { kind: "directory"; path: string; mounts: StorageDriver }
+  | {
+      kind: "host";
+      entries: HostRootEntry[];
+      volatile: boolean;
+      driver: StorageDriver;
+      /** What is written is kept in memory: the store's file system can't take it. */
+      inMemory?: boolean;
+    };
 
 /** The process inside, wherever it is started from. */
 export interface ProcessPlan {
@@ -60,7 +68,7 @@ export interface ContainerPlanInput extends ProcessPlan {
   makeCwd: boolean;
   /** Doors of the kernel that are more open, or more closed, than they usually are. */
   kernel: KernelAccess;
-  /** Bytes: what the container writes to its root is in memory, and no more than that. */
+  /** What the container writes to its root is in memory, and no more than that: bytes. */
   storageSize?: number;
 }
 
@@ -123,7 +131,7 @@ export function containerPlan(input: ContainerPlanInput, supervision: Supervisio
       ...kernelMounts(shared, input.kernel.writableSys),
       ...deviceMounts(shared, input.shmSize, input.kernel.devices),
       ...input.kernel.sysctls.map((setting): Op => ({ op: "sysctl", ...setting })),
-      ...userMounts(input.mounts, `${writable}/mounts`),
+      ...userMounts(input.mounts, `${writable}/mounts`, driverOf(input.root)),
       ...nameFiles(input.names ?? dir, namesOf(input), input.mounts, dir !== writable),
       ...(hasAccountFiles(identity) ? nameFiles(dir, ACCOUNT_FILES, input.mounts, dir !== writable) : []),
       ...protectionMounts(input.kernel),
@@ -206,7 +214,7 @@ export function viewOps(
     ...rootOps(dir, dir, root, rootIsCaller(identity.uidMap)),
     ...volumeOps(kept),
     // by their numbers the overlays find their folders
-    ...userMounts(kept, `${dir}/mounts`).filter((op) => op.op !== "tmpfs"),
+    ...userMounts(kept, `${dir}/mounts`, driverOf(root)).filter((op) => op.op !== "tmpfs"),
     ...(readOnly ? [{ op: "remount", dest: "/", flags: ["ro"] } satisfies Op] : []),
     { op: "pivot-root" },
   ];
@@ -248,15 +256,24 @@ function accountOps(dest: string, content: string): Op[] {
   ];
 }
 
-function rootOps(dir: string, writable: string, root: Root, callerOwns: boolean, storageSize?: number): Op[] {
+/** Of the root, and of the overlays that the user mounts. */
+export function driverOf(root: Root): StorageDriver {
+  return root.kind === "directory" ? root.mounts : root.driver;
+}
+
+function rootOps(dir: string, writable: string, root: Root, callerOwns: boolean, size?: number): Op[] {
   const merged = `${dir}/merged`;
+  const storageSize = size ?? (root.kind === "host" && root.inMemory ? "50%" : undefined);
   if (storageSize !== undefined) {
-    const ops = rootOps(dir, `${writable}/${SIZED}`, root, true);
+    const ops = rootOps(dir, `${writable}/${SIZED}`, inMemory(root), true);
     // the host's directories that have mounts below them lie on the root's own file system in memory
     const sized = ops.map((op) => (op.op === "tmpfs" ? { ...op, options: `${op.options},size=${storageSize}` } : op));
     return [...sizedFolders(writable, root, storageSize), ...sized];
   }
-  const flags = (volatile: boolean) => (volatile ? ["userxattr", "volatile"] : ["userxattr"]);
+  const flags = ({ volatile, driver }: { volatile: boolean; driver: StorageDriver }) => [
+    ...DRIVER_FLAGS[driver],
+    ...(volatile && driver === "overlay" ? ["volatile"] : []),
+  ];
   switch (root.kind) {
     case "image":
       return [
@@ -267,7 +284,7 @@ function rootOps(dir: string, writable: string, root: Root, callerOwns: boolean,
           target: merged,
           upper: `${writable}/upper`,
           work: `${writable}/work`,
-          flags: flags(root.volatile),
+          flags: flags(root),
           lowers: root.lowers,
         },
         { op: "root", dir: merged },
@@ -278,16 +295,24 @@ function rootOps(dir: string, writable: string, root: Root, callerOwns: boolean,
       return [
         { op: "root", dir: merged },
         { op: "tmpfs", dest: "/", flags: ["nodev"], options: "mode=755" },
-        ...root.entries.map((entry, number) => hostEntry(writable, entry, number, flags(root.volatile))),
+        ...root.entries.map((entry, number) => hostEntry(writable, entry, number, flags(root))),
       ];
   }
+}
+
+/** The same with its upper directories on a tmpfs, where the caller has seen that overlay can have them. fuse-overlayfs would not: its server is outside. */
+function inMemory(root: Root): Root {
+  if (root.kind === "directory") return root;
+  return root.kind === "host"
+    ? { ...root, driver: "overlay", inMemory: false }
+    : { ...root, driver: root.driver === "fuse-overlayfs" ? "copy" : root.driver };
 }
 
 /** Where the file system lies that holds the upper directories of a container whose storage has a size. */
 const SIZED = "sized";
 
 /** No quota can be had without privilege: a file system of its own has an end. It is the container's alone, and goes with its namespace. */
-function sizedFolders(writable: string, root: Root, size: number): Op[] {
+function sizedFolders(writable: string, root: Root, size: number | string): Op[] {
   const made = (name: string, mode: number) => ({ op: "mkdir", dest: `/${SIZED}/${name}`, mode }) satisfies Op;
   const entries = root.kind === "host" ? [...root.entries.entries()] : [];
   return [

@@ -1,4 +1,5 @@
 import type { SharedNamespaces } from "./shared.ts";
+import { DRIVER_FLAGS, type StorageDriver } from "./storage.ts";
 import type { Op } from "./types.ts";
 
 /** Nodes that are safe to share: they hold no state and reach no hardware. */
@@ -202,15 +203,15 @@ export function volumeOps(mounts: UserMount[]): Op[] {
  * Parents before children, whatever the order of the flags: a mount must not hide an earlier one. Below `folder` each overlay has a
  * folder of its own, by its number.
  */
-export function userMounts(mounts: UserMount[], folder: string): Op[] {
+export function userMounts(mounts: UserMount[], folder: string, driver: StorageDriver): Op[] {
   const depth = (path: string) => path.split("/").filter(Boolean).length;
   return mounts
     .map((mount, number) => ({ mount, place: `${folder}/${number}` }))
     .sort((a, b) => depth(a.mount.target) - depth(b.mount.target))
-    .flatMap(({ mount, place }) => mountOps(mount, place));
+    .flatMap(({ mount, place }) => mountOps(mount, place, driver));
 }
 
-function mountOps(mount: UserMount, place: string): Op[] {
+function mountOps(mount: UserMount, place: string, driver: StorageDriver): Op[] {
   const { target: dest } = mount;
   const flags = ["make", ...mount.flags];
   switch (mount.type) {
@@ -227,9 +228,16 @@ function mountOps(mount: UserMount, place: string): Op[] {
         : [{ op: "bind-in", base: mount.source, source: mount.subpath, dest, flags }];
     case "overlay": {
       // without an upper the kernel wants two lowers: an empty folder is the other
-      const parts = mount.readOnly
-        ? { upper: "", work: "", flags: ["userxattr", "ro"], lowers: [...mount.lowers, `${place}/upper`] }
-        : { upper: `${place}/upper`, work: `${place}/work`, flags: ["userxattr"], lowers: mount.lowers };
+      const own = {
+        upper: `${place}/upper`,
+        work: `${place}/work`,
+        flags: [...DRIVER_FLAGS[driver]],
+        lowers: mount.lowers,
+      };
+      const parts =
+        mount.readOnly && driver !== "copy"
+          ? { upper: "", work: "", flags: [...own.flags, "ro"], lowers: [...mount.lowers, own.upper] }
+          : own;
       return [
         { op: "overlay", target: `${place}/merged`, ...parts },
         mount.subpath === undefined

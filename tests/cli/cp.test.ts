@@ -277,8 +277,11 @@ test("a root that is read-only stays so, its volumes do not", async () => {
 
 test("a container of the host's root, and one of a folder", async () => {
   await box.tsbox("run", "--name", "hosted", "host", "sh", "-c", "echo made > /etc/made-by-tsbox");
-  assert.is((await cp("hosted:/etc/made-by-tsbox", "made")).stderr, "");
-  assert.is(readFileSync(at("made"), "utf8"), "made\n");
+  // on another driver such changes are in memory, and gone
+  if ((process.env.TSBOX_STORAGE_DRIVER || "overlay") === "overlay") {
+    assert.is((await cp("hosted:/etc/made-by-tsbox", "made")).stderr, "");
+    assert.is(readFileSync(at("made"), "utf8"), "made\n");
+  }
   assert.not.ok(existsSync("/etc/made-by-tsbox"));
   mkdirSync(at("root"));
   await box.tsbox("run", "--name", "folder", "--rootfs", at("root"), "nothing");

@@ -42,11 +42,15 @@ export interface Workspace {
   program(command: string, args: string[], options?: RunOptions): Promise<Result>;
 }
 
+/** Every test may be run on another storage driver than the one that works here: `TSBOX_STORAGE_DRIVER=copy scripts/test`. */
+const DRIVER = "TSBOX_STORAGE_DRIVER";
+
 export function workspace(extra: NodeJS.ProcessEnv = {}): Workspace {
   const dir = mkdtempSync(join(tmpdir(), "tsbox-test-"));
   const env: NodeJS.ProcessEnv = { ...process.env };
   for (const name of Object.keys(env))
-    if (/^(TSBOX|XDG|DOCKER|REGISTRY|CONTAINERS)_|^(https?|no|all)_proxy$/i.test(name)) delete env[name];
+    if (/^(TSBOX|XDG|DOCKER|REGISTRY|CONTAINERS)_|^(https?|no|all)_proxy$/i.test(name) && name !== DRIVER)
+      delete env[name];
   for (const name of ["home", "run", "tmp"]) mkdirSync(join(dir, name), { mode: 0o700 });
   // what the machine's administrator says of registries is not part of any test
   writeFileSync(join(dir, "registries.conf"), "");

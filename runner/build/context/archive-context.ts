@@ -1,11 +1,11 @@
 import { createReadStream, mkdirSync } from "node:fs";
 import { dirname, join } from "node:path";
 import { TsboxError, visible } from "../../base/error.ts";
+import { applyEntries } from "../../engine/apply-entries.ts";
 import { RecordKind } from "../../layers/abi.ts";
 import { decompress, sniff } from "../../layers/decompress.ts";
 import { readEntries } from "../../layers/reader.ts";
 import type { OutgoingEntry } from "../../layers/writer.ts";
-import { applyEntries } from "../apply-entries.ts";
 import { ignoreOf } from "../ignore.ts";
 import { scratchFolder } from "../scratch-folder.ts";
 import type { BuildWorld } from "../stage-builder.ts";

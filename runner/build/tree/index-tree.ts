@@ -1,5 +1,6 @@
-import { existsSync, mkdirSync } from "node:fs";
+import { mkdirSync } from "node:fs";
 import { join } from "node:path";
+import { applyEntries } from "../../engine/apply-entries.ts";
 import { packing } from "../../engine/pack-layer.ts";
 import { decodeRecord, RecordKind } from "../../layers/abi.ts";
 import { type PackTarResult, packTar } from "../../layers/pack.ts";
@@ -8,7 +9,6 @@ import { RecordSplitter } from "../../layers/records.ts";
 import type { OutgoingEntry } from "../../layers/writer.ts";
 import type { Identity } from "../../plan/idmap.ts";
 import type { Op } from "../../plan/types.ts";
-import { applyEntries } from "../apply-entries.ts";
 import type { EntryKind, TreeNode } from "./layered-tree.ts";
 
 const KINDS: Partial<Record<number, EntryKind>> = {
@@ -28,11 +28,10 @@ export async function indexTree(
   folder: string,
   signal: AbortSignal,
 ): Promise<Map<string, TreeNode>> {
-  const { target, list, mount } = mountPlan(lowers, folder);
   const nodes = new Map<string, TreeNode>([["", { path: "", kind: "directory", mode: 0o755, size: 0 }]]);
   await packing(
     identity,
-    [mount, { op: "pack", root: target, init: "", flags: ["tree", "names"], lowers: list }],
+    [{ op: "pack", root: "/", init: "", flags: ["tree", "merge", "names"], lowers: layersOf(lowers, folder) }],
     signal,
     async (records) => {
       const splitter = new RecordSplitter();
@@ -59,16 +58,12 @@ export async function indexTree(
   return nodes;
 }
 
-function mountPlan(lowers: readonly string[], folder: string): { target: string; list: string[]; mount: Op } {
-  const [target, empty] = [join(folder, "merged"), join(folder, "empty")];
-  for (const path of [target, empty]) mkdirSync(path, { recursive: true, mode: 0o755 });
-  // without an upper the kernel wants two lowers
-  const list = [...lowers, empty];
-  return {
-    target,
-    list,
-    mount: { op: "overlay", target, upper: "", work: "", flags: ["userxattr", "ro"], lowers: list },
-  };
+/** A stage that starts from nothing has no layers: an empty one is as good. */
+function layersOf(lowers: readonly string[], folder: string): string[] {
+  if (lowers.length > 0) return [...lowers];
+  const empty = join(folder, "empty");
+  mkdirSync(empty, { recursive: true, mode: 0o755 });
+  return [empty];
 }
 
 /** Copies what lies below `path` of a tree to where the caller can read it, whoever owns it. */
@@ -79,19 +74,11 @@ export async function spoolTree(
   path: string,
   signal: AbortSignal,
 ): Promise<string> {
-  const { target, list, mount } = mountPlan(lowers, folder);
   const dest = join(folder, "spool");
   mkdirSync(dest, { mode: 0o755 });
   const result: PackTarResult = { size: 0, entries: 0, exact: true };
   const ops: Op[] = [
-    mount,
-    {
-      op: "pack",
-      root: join(target, path),
-      init: "",
-      flags: ["tree"],
-      lowers: list.map((lower) => join(lower, path)).filter((lower) => existsSync(lower)),
-    },
+    { op: "pack", root: join("/", path), init: "", flags: ["tree", "merge"], lowers: layersOf(lowers, folder) },
   ];
   await packing(identity, ops, signal, (records) =>
     applyEntries(identity, dest, readable(packTar(records, {}, result)), signal),

@@ -137,7 +137,24 @@ function nodeOf(path: string, stats: Stats, file: string): TreeNode {
 function stateOf(file: string): Stats | "hidden" | undefined {
   const stats = lstatSync(file, { throwIfNoEntry: false });
   if (!stats) return undefined;
-  return stats.isCharacterDevice() && stats.rdev === 0 ? "hidden" : stats;
+  return isWhiteout(file, stats) ? "hidden" : stats;
+}
+
+/** By a device, or where none can be made by an attribute, or where there are none by a link (helper-c/apply_view.c). */
+function isWhiteout(file: string, stats: Stats): boolean {
+  if (stats.isCharacterDevice()) return stats.rdev === 0;
+  if (stats.isSymbolicLink()) return stats.size === WHITEOUT_LINK.length && readlinkSync(file) === WHITEOUT_LINK;
+  return stats.isFile() && stats.size === 0 && hasXattr(file, "user.overlay.whiteout");
+}
+
+const WHITEOUT_LINK = "(tsbox: this name was removed by the layer)";
+
+function hasXattr(file: string, name: string): boolean {
+  try {
+    return getXattr(file, name) !== undefined;
+  } catch {
+    return false;
+  }
 }
 
 function isOpaque(folder: string): boolean {

@@ -104,7 +104,7 @@ const CASES: [name: string, event: Partial<FailedEvent>, code: string, message: 
     },
     "OVERLAY_REFUSED",
     /^Cannot mount overlay "\/m": Operation not permitted, EPERM \(op 4 of 17, overlay\)$/,
-    /5\.11/,
+    /a store that you own/,
   ],
   [
     "overlay on overlay",
@@ -217,6 +217,15 @@ for (const [name, event, code, message, hint] of CASES) {
     assert.is(error.exitCode, event.exitCode ?? 125);
   });
 }
+
+test("explain() names the version only where the kernel is older", () => {
+  const refused = failed({ op: "overlay", errno: "EPERM", message: "Cannot mount overlay: Operation not permitted" });
+  assert.match(explain(refused, "5.10.0-28-amd64").hint ?? "", /needs Linux 5\.11 or later, this is 5\.10\.0-28-amd64/);
+  assert.not.match(explain(refused, "6.1.0").hint ?? "", /5\.11/);
+  const unknown = failed({ op: "bind", errno: "ENOSYS", message: "Cannot attach the mount: Function not implemented" });
+  assert.match(explain(unknown, "5.4.0").hint ?? "", /^tsbox needs Linux 5\.8 or later, this is 5\.4\.0/);
+  assert.match(explain(unknown, "6.1.0").hint ?? "", /seccomp filter/);
+});
 
 test("explain() makes control characters visible", () => {
   assert.match(

@@ -1,10 +1,10 @@
 import { once } from "node:events";
-import { explained } from "../engine/explain.ts";
 import { applyLayer, EVENTS_FD } from "../helper/client.ts";
 import { encodeRecord, layerRecord, RecordKind } from "../layers/abi.ts";
 import type { OutgoingEntry } from "../layers/writer.ts";
 import { storePlan } from "../plan/build.ts";
 import type { Identity } from "../plan/idmap.ts";
+import { explained } from "./explain.ts";
 
 /** Makes entries below a folder of the host: links among them lead nowhere else. */
 export async function applyEntries(
@@ -12,11 +12,11 @@ export async function applyEntries(
   root: string,
   entries: Iterable<OutgoingEntry> | AsyncIterable<OutgoingEntry>,
   signal?: AbortSignal,
+  /** What the folder lies on, topmost first. */
+  lowers: string[] = [],
 ): Promise<void> {
   signal?.throwIfAborted();
-  const apply = applyLayer(
-    storePlan(identity, [{ op: "private-mounts" }, { op: "apply", root, lowers: [] }], EVENTS_FD),
-  );
+  const apply = applyLayer(storePlan(identity, [{ op: "private-mounts" }, { op: "apply", root, lowers }], EVENTS_FD));
   const write = async (bytes: Uint8Array) => {
     if (!apply.sink.write(bytes)) await Promise.race([once(apply.sink, "drain"), apply.done]);
   };
