@@ -1,5 +1,6 @@
 import { createHash } from "node:crypto";
 import { mkdirSync } from "node:fs";
+import { isBrokenPipe, refusalOf } from "../engine/apply-entries.ts";
 import type { Engine } from "../engine/engine.ts";
 import { explained } from "../engine/explain.ts";
 import { removeTrees } from "../engine/remove-trees.ts";
@@ -21,7 +22,6 @@ import { commitLayer, hasLayer } from "../store/layer-store.ts";
 import { type StoreLayout, storeLayout } from "../store/layout.ts";
 import { type Staged, stagingFolder } from "../store/staging.ts";
 import { lock, unlock } from "../sys/native.ts";
-import { isBrokenPipe, refusalOf } from "../engine/apply-entries.ts";
 import { Channel } from "./channel.ts";
 import { chainOn, type ParentTree } from "./parent-tree.ts";
 
