@@ -49,9 +49,6 @@ export default defineVerb({
     // Quiet is for other commands' arguments: an image of two names is still one image.
     const unique =
       flags.quiet && !flags.format ? [...new Map(rows.map((row) => [Object(row).ID, row])).values()] : rows;
-    const text = print(unique);
-    // only tables have headings
-    const headed = flags.noheading && !flags.quiet && (flags.format === undefined || flags.format.startsWith("table"));
-    context.stdout.write(headed ? text.slice(text.indexOf("\n") + 1) : text);
+    context.stdout.write(print(unique));
   },
 });

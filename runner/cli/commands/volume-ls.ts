@@ -23,8 +23,6 @@ export default defineVerb({
     const print = listPrinter({ ...flags, table: VOLUMES_TABLE, id: "Name", headings: VOLUMES_HEADINGS });
     const filters = parseFilters(flags.filter, VOLUME_FILTERS);
     const { volumes } = await import("../../engine/volumes.ts");
-    const text = print(filterVolumes(volumes(engineOf(context)), filters, context.now()).map(volumeRow));
-    const headed = !flags.quiet && (flags.format === undefined || flags.format.startsWith("table"));
-    context.stdout.write(flags.noheading && headed ? text.slice(text.indexOf("\n") + 1) : text);
+    context.stdout.write(print(filterVolumes(volumes(engineOf(context)), filters, context.now()).map(volumeRow)));
   },
 });
