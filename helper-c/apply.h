@@ -11,12 +11,10 @@
 
 /*** apply_input.c: the stream ***/
 
+struct ring;
+
 struct input {
-    int fd;
-    uint8_t *buffer;
-    size_t start, end, capacity;
-    bool splices; /* the descriptor is a pipe or socket that splice(2) takes */
-    bool ended;
+    struct ring *ring;
 };
 
 int input_open(struct input *in, int fd);

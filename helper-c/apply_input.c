@@ -1,137 +1,182 @@
 /*
- * The stream of records: one buffer, filled by big reads. Records are looked at where they lie;
- * content that is already in the buffer is written from there, the rest of a big file goes from
- * pipe to file without passing through our memory where the kernel can do that.
+ * The stream of records, read ahead of its use by a thread of its own. Whoever makes the records and whoever applies them take turns at being the
+ * slower one: large files cost the first more, small ones the second. A pipe's megabyte between them is too little for both to be busy all the time.
+ *
+ * The bytes lie in a ring that is mapped twice, one mapping behind the other, so that what goes over its end is contiguous too.
  */
 #include <poll.h>
+#include <pthread.h>
 #include <stdlib.h>
 #include <string.h>
+#include <sys/mman.h>
 
 #include "apply.h"
 
 enum {
-    CHUNK = 256 * 1024,
+    RING_SIZE = 16 * 1024 * 1024,
+    READ_SIZE = 256 * 1024,
     PIPE_SIZE = 1024 * 1024,
-    /* Below this a system call more costs more than a copy less. */
-    WORTH_SPLICING = 64 * 1024,
 };
+
+_Static_assert(RING_SIZE >= 2 * RECORD_MAX, "a record and what follows it fit into the ring");
+
+/* Positions count the bytes of the stream. */
+struct ring {
+    int fd;
+    uint8_t *bytes;
+    /* The user's own: what it has used, and what it knows to be there. */
+    uint64_t from, seen;
+
+    pthread_t thread;
+    pthread_mutex_t mutex; /* of what follows */
+    pthread_cond_t changed;
+    uint64_t read;
+    uint64_t used;   /* `from`, as far as it was told */
+    uint64_t wanted; /* `read` that the user waits for */
+    int error;       /* why no more is read: ENODATA at the end */
+};
+
+static uint8_t *map_twice(size_t size)
+{
+    cleanup_fd int fd = memfd_create("records", MFD_CLOEXEC);
+    if (fd < 0 || ftruncate(fd, (off_t)size) != 0)
+        return NULL;
+    uint8_t *at = mmap(NULL, 2 * size, PROT_NONE, MAP_PRIVATE | MAP_ANONYMOUS | MAP_NORESERVE, -1, 0);
+    if (at == MAP_FAILED)
+        return NULL;
+    for (size_t half = 0; half < 2; half++) {
+        if (mmap(at + half * size, size, PROT_READ | PROT_WRITE, MAP_SHARED | MAP_FIXED, fd, 0) == MAP_FAILED) {
+            munmap(at, 2 * size);
+            return NULL;
+        }
+    }
+    return at;
+}
+
+/* Reads what comes, at least one byte. How many; or -errno, -ENODATA at the end. */
+static ssize_t read_some(int fd, uint8_t *into, size_t room)
+{
+    for (;;) {
+        ssize_t count = read(fd, into, room);
+        if (count > 0)
+            return count;
+        if (count == 0)
+            return -ENODATA;
+        if (errno == EAGAIN) {
+            struct pollfd wanted = {.fd = fd, .events = POLLIN};
+            poll(&wanted, 1, -1);
+        } else if (errno != EINTR)
+            return -errno;
+    }
+}
+
+static void *read_ahead(void *argument)
+{
+    struct ring *ring = argument;
+    uint64_t read = 0, used = 0;
+    for (;;) {
+        size_t room = RING_SIZE - (size_t)(read - used);
+        ssize_t count = read_some(ring->fd, ring->bytes + read % RING_SIZE, room < READ_SIZE ? room : READ_SIZE);
+        pthread_mutex_lock(&ring->mutex);
+        if (count > 0)
+            ring->read = read += (size_t)count;
+        else
+            ring->error = (int)-count;
+        if (count < 0 || read >= ring->wanted)
+            pthread_cond_signal(&ring->changed);
+        while (count > 0 && read - ring->used == RING_SIZE)
+            pthread_cond_wait(&ring->changed, &ring->mutex);
+        used = ring->used;
+        pthread_mutex_unlock(&ring->mutex);
+        if (count < 0)
+            return NULL;
+    }
+}
 
 int input_open(struct input *in, int fd)
 {
-    struct stat st;
-    if (fstat(fd, &st) != 0)
-        return -errno;
-    *in = (struct input){.fd = fd, .capacity = CHUNK, .buffer = xmalloc(CHUNK)};
-    in->splices = S_ISFIFO(st.st_mode) || S_ISSOCK(st.st_mode);
-    /* A bigger pipe means fewer switches between the runner and us; refusal (a limit of the
-     * system) costs only speed. */
-    if (S_ISFIFO(st.st_mode))
-        (void)fcntl(fd, F_SETPIPE_SZ, PIPE_SIZE);
-    return 0;
+    struct ring *ring = xcalloc(1, sizeof *ring);
+    *ring = (struct ring){
+        .fd = fd, .bytes = map_twice(RING_SIZE), .mutex = PTHREAD_MUTEX_INITIALIZER, .changed = PTHREAD_COND_INITIALIZER,
+    };
+    /* A larger pipe means fewer switches between the runner and us; refusal (a limit of the system) costs only speed. */
+    (void)fcntl(fd, F_SETPIPE_SZ, PIPE_SIZE);
+    int result = !ring->bytes ? -errno : -pthread_create(&ring->thread, NULL, read_ahead, ring);
+    if (result == 0) {
+        in->ring = ring;
+        return 0;
+    }
+    if (ring->bytes)
+        munmap(ring->bytes, 2 * (size_t)RING_SIZE);
+    free(ring);
+    return result;
 }
 
 void input_close(struct input *in)
 {
-    free(in->buffer);
-    in->buffer = NULL;
+    struct ring *ring = in->ring;
+    if (!ring)
+        return;
+    in->ring = NULL;
+    /* It waits in read(2) or for room, where it can be ended. */
+    pthread_cancel(ring->thread);
+    pthread_join(ring->thread, NULL);
+    munmap(ring->bytes, 2 * (size_t)RING_SIZE);
+    free(ring);
 }
 
-static void wait_readable(int fd)
+/* Tells the reader what was used, and waits for N bytes behind that, or as many as there are before the stream ends or fails. */
+static void look(struct ring *ring, size_t n)
 {
-    struct pollfd wanted = {.fd = fd, .events = POLLIN};
-    poll(&wanted, 1, -1);
-}
-
-/* Reads what comes, at least one byte. 1, 0 at the end, or -errno. */
-static int fill(struct input *in)
-{
-    for (;;) {
-        ssize_t count = read(in->fd, in->buffer + in->end, in->capacity - in->end);
-        if (count > 0) {
-            in->end += (size_t)count;
-            return 1;
-        }
-        if (count == 0) {
-            in->ended = true;
-            return 0;
-        }
-        if (errno == EAGAIN)
-            wait_readable(in->fd);
-        else if (errno != EINTR)
-            return -errno;
-    }
+    pthread_mutex_lock(&ring->mutex);
+    ring->used = ring->from;
+    pthread_cond_signal(&ring->changed);
+    ring->wanted = ring->from + n;
+    while (ring->read < ring->wanted && ring->error == 0)
+        pthread_cond_wait(&ring->changed, &ring->mutex);
+    ring->seen = ring->read;
+    pthread_mutex_unlock(&ring->mutex);
 }
 
 const uint8_t *input_peek(struct input *in, size_t n)
 {
-    if (in->end - in->start < n && in->capacity - in->start < n) {
-        memmove(in->buffer, in->buffer + in->start, in->end - in->start);
-        in->end -= in->start;
-        in->start = 0;
-        if (n > in->capacity) {
-            in->buffer = xrealloc(in->buffer, n);
-            in->capacity = n;
-        }
-    }
-    while (in->end - in->start < n) {
-        int filled = fill(in);
-        if (filled <= 0) {
-            errno = filled == 0 ? ENODATA : -filled;
-            return NULL;
-        }
-    }
-    return in->buffer + in->start;
+    struct ring *ring = in->ring;
+    if (ring->seen - ring->from < n)
+        look(ring, n);
+    if (ring->seen - ring->from >= n)
+        return ring->bytes + ring->from % RING_SIZE;
+    errno = ring->error;
+    return NULL;
 }
 
 void input_skip(struct input *in, size_t n)
 {
-    in->start += n;
-    if (in->start == in->end)
-        in->start = in->end = 0;
-}
-
-/* Moves up to N bytes without copying them through here. How many; 0 where splice does not do. */
-static ssize_t splice_some(struct input *in, int fd, uint64_t n)
-{
-    size_t wanted = n < PIPE_SIZE ? (size_t)n : PIPE_SIZE;
-    for (;;) {
-        ssize_t count = splice(in->fd, NULL, fd, NULL, wanted, SPLICE_F_MOVE);
-        if (count > 0)
-            return count;
-        if (count < 0 && errno == EAGAIN)
-            wait_readable(in->fd);
-        else if (count == 0 || errno != EINTR)
-            return count == 0 || errno == EINVAL || errno == ENOSYS || errno == EPERM ? 0 : -errno;
-    }
+    struct ring *ring = in->ring;
+    ring->from += n;
+    /* Without a look now and then the reader would think the ring full while we go on in what we know. */
+    if (ring->from - ring->used > RING_SIZE / 4)
+        look(ring, 0);
 }
 
 int input_copy(struct input *in, int fd, uint64_t n, bool *reading)
 {
-    *reading = false;
+    struct ring *ring = in->ring;
     while (n > 0) {
-        size_t there = in->end - in->start;
-        if (there == 0 && in->splices && n >= WORTH_SPLICING) {
-            ssize_t count = splice_some(in, fd, n);
-            if (count < 0)
-                return (int)count;
-            if (count == 0)
-                in->splices = false; /* or the end of the stream, which read() tells apart */
-            n -= (uint64_t)count;
-            continue;
-        }
-        if (there == 0) {
-            int filled = fill(in);
-            if (filled <= 0) {
-                *reading = true;
-                return filled == 0 ? -ENODATA : filled;
-            }
-            continue;
-        }
-        size_t now = there < n ? there : (size_t)n;
-        if (write_all(fd, in->buffer + in->start, now) < 0)
+        size_t now = n < READ_SIZE ? (size_t)n : READ_SIZE;
+        const uint8_t *bytes = input_peek(in, now);
+        *reading = !bytes;
+        if (!bytes)
+            return -ring->error;
+        size_t there = (size_t)(ring->seen - ring->from);
+        if (there > n)
+            there = (size_t)n;
+        if (there > RING_SIZE / 4)
+            there = RING_SIZE / 4;
+        if (write_all(fd, bytes, there) < 0)
             return -errno;
-        input_skip(in, now);
-        n -= now;
+        input_skip(in, there);
+        n -= there;
     }
+    *reading = false;
     return 0;
 }

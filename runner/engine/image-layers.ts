@@ -13,8 +13,8 @@ export function checkIsImage(manifest: Manifest, what: string): void {
   });
 }
 
-/** The filesystem layers of a manifest, one for each diffID of the config. */
-export function layerDescriptors(manifest: Manifest, config: ImageConfig): Descriptor[] {
+/** What a manifest has beside its config, if all of it is filesystem layers. */
+export function layersOf(manifest: Manifest): Descriptor[] {
   const foreign = manifest.layers.find((layer) => !isLayerType(layer.mediaType));
   if (foreign) {
     throw new TsboxError(
@@ -25,14 +25,17 @@ export function layerDescriptors(manifest: Manifest, config: ImageConfig): Descr
       },
     );
   }
-  const expected = config.rootfs.diff_ids.length;
-  if (manifest.layers.length !== expected) {
-    throw new TsboxError(
-      `Cannot unpack image: the manifest has ${manifest.layers.length} layers, the config ${expected}`,
-      {
-        code: "INVALID_IMAGE",
-      },
-    );
-  }
   return manifest.layers;
+}
+
+/** The filesystem layers of a manifest, one for each diffID of the config. */
+export function layerDescriptors(manifest: Manifest, config: ImageConfig): Descriptor[] {
+  const layers = layersOf(manifest);
+  const expected = config.rootfs.diff_ids.length;
+  if (layers.length !== expected) {
+    throw new TsboxError(`Cannot unpack image: the manifest has ${layers.length} layers, the config ${expected}`, {
+      code: "INVALID_IMAGE",
+    });
+  }
+  return layers;
 }

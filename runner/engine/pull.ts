@@ -19,7 +19,7 @@ import { type StoreLayout, storeLayout } from "../store/layout.ts";
 import { leaseStore } from "../store/lease.ts";
 import type { Engine } from "./engine.ts";
 import { collectGarbage } from "./gc.ts";
-import { checkIsImage, layerDescriptors } from "./image-layers.ts";
+import { checkIsImage, layerDescriptors, layersOf } from "./image-layers.ts";
 import { storedInstead } from "./lock/offline.ts";
 import { lockedMeaning, pinned } from "./lock/pinned.ts";
 import { registryOptions } from "./registry-options.ts";
@@ -113,13 +113,14 @@ async function attempt(engine: Engine, name: string, reference: Reference, optio
       return { reference: formatReference(reference), id: loadImage(layout, current).id, digest: servedAs };
     }
     const chosen = await manifestFor(client, served, wanted ?? hostPlatform(), name);
+    // here, and not at the end: while nothing else is written it reaches the disk in no time
+    putBlob(layout, chosen.bytes);
     const id = await fetchImage(engine, layout, client, worker, chosen, {
       ...options,
       signal,
       stop,
       ...(wanted && { wanted }),
     });
-    putBlob(layout, chosen.bytes);
     const entry: Descriptor = {
       mediaType: chosen.mediaType,
       digest: chosen.digest,
@@ -158,11 +159,7 @@ async function fetchImage(
 ): Promise<Digest> {
   const manifest = parseManifest(parseJson(served.bytes, `manifest ${served.digest}`), `manifest ${served.digest}`);
   checkIsImage(manifest, `manifest ${served.digest}`);
-  const config = await fetchConfig(layout, client, manifest.config, options.signal);
-  if (options.wanted && !platformMatches(options.wanted, config)) {
-    throw wrongPlatform(options.wanted, `image is for ${formatPlatform(config)}`);
-  }
-  const layers = layerDescriptors(manifest, config);
+  const layers = layersOf(manifest);
   const present = new Set(layers.filter((layer) => hasBlob(layout, layer.digest)).map((layer) => layer.digest));
   const progress = (layer: Descriptor, phase: LayerProgress["phase"], current?: number) =>
     options.onProgress?.({ layer: layer.digest, phase, total: layer.size, ...(current !== undefined && { current }) });
@@ -183,6 +180,12 @@ async function fetchImage(
   }
   let reading: BlobDownload | undefined;
   try {
+    // the layers are on their way already: what the config says against them is rare
+    const config = await fetchConfig(layout, client, manifest.config, options.signal);
+    if (options.wanted && !platformMatches(options.wanted, config)) {
+      throw wrongPlatform(options.wanted, `image is for ${formatPlatform(config)}`);
+    }
+    layerDescriptors(manifest, config);
     await unpackLayers(
       engine,
       options.identity ?? engine.identity(),

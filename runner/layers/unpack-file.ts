@@ -1,5 +1,4 @@
-import { readSync, writev } from "node:fs";
-import { promisify } from "node:util";
+import { readSync, writevSync } from "node:fs";
 import { Growth } from "../base/growth.ts";
 import type { RecordSink } from "./batch.ts";
 import { decompress, HEAD, sniff } from "./decompress.ts";
@@ -31,11 +30,9 @@ export async function unpackFile(job: UnpackJob): Promise<UnpackedLayer> {
   const head = new Uint8Array(HEAD);
   const compression = sniff(head.subarray(0, readSync(job.fd, head, 0, Math.min(HEAD, available(job, HEAD)), 0)));
   const gzip = compression === "gzip";
-  const sink = new PipeSink(job.sink);
+  const sink = pipeSink(job.sink);
   const tar = gzip ? gunzip(read) : decompress(pieces(read));
-  const unpacked = await unpackTar({ tar, transient: gzip, sink, diffID: job.diffID, verified: job.verified ?? false });
-  await sink.done();
-  return unpacked;
+  return unpackTar({ tar, transient: gzip, sink, diffID: job.diffID, verified: job.verified ?? false });
 }
 
 /** How many bytes the file has, once it has `wanted` or will not grow any more. */
@@ -65,38 +62,20 @@ function* pieces(read: ReadInto): Generator<Uint8Array> {
   }
 }
 
-const writeSome = promisify(writev);
-
-/** Writes to a pipe in the thread pool, while the next pieces are being made: a write ends when the one before has ended. */
-class PipeSink implements RecordSink {
-  readonly #fd: number;
-  #last: Promise<void> = Promise.resolve();
-
-  constructor(fd: number) {
-    this.#fd = fd;
-  }
-
-  write(pieces: readonly Uint8Array[]): Promise<void> {
-    const before = this.#last;
-    this.#last = before.then(() => writeWhole(this.#fd, pieces));
-    this.#last.catch(() => {}); // told by the next write, or by done()
-    return before;
-  }
-
-  done(): Promise<void> {
-    return this.#last;
-  }
-}
-
-async function writeWhole(fd: number, pieces: readonly Uint8Array[]): Promise<void> {
-  for (let left = pieces; left.length > 0; ) {
-    let { bytesWritten } = await writeSome(fd, left as Uint8Array[]);
-    const cut = left.findIndex((piece) => {
-      bytesWritten -= piece.length;
-      return bytesWritten < 0;
-    });
-    if (cut < 0) return;
-    const rest = left[cut] as Uint8Array;
-    left = [rest.subarray(rest.length + bytesWritten), ...left.slice(cut + 1)];
-  }
+/** Writes to a pipe, and waits for room in it: whoever reads it reads ahead. */
+function pipeSink(fd: number): RecordSink {
+  return {
+    write(pieces) {
+      for (let left = pieces; left.length > 0; ) {
+        let bytesWritten = writevSync(fd, left as Uint8Array[]);
+        const cut = left.findIndex((piece) => {
+          bytesWritten -= piece.length;
+          return bytesWritten < 0;
+        });
+        if (cut < 0) return;
+        const rest = left[cut] as Uint8Array;
+        left = [rest.subarray(rest.length + bytesWritten), ...left.slice(cut + 1)];
+      }
+    },
+  };
 }

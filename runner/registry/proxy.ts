@@ -1,7 +1,7 @@
-import http from "node:http";
-import https from "node:https";
+import { request } from "node:http";
+import { type AgentOptions, Agent as SecureAgent, request as secureRequest } from "node:https";
 import { BlockList, isIP, type Socket } from "node:net";
-import tls from "node:tls";
+import { type ConnectionOptions, connect } from "node:tls";
 import { isLoopback } from "./loopback.ts";
 
 /** The proxy that the environment names for a URL, if any; this machine itself is never reached through one. */
@@ -54,12 +54,12 @@ export function proxyHeaders(proxy: URL): Record<string, string> {
 }
 
 /** Connections to HTTPS hosts through a proxy: it passes bytes on, and sees the host's name alone. */
-export function tunnelAgent(proxy: URL, options: https.AgentOptions): https.Agent {
-  const agent = new https.Agent(options);
+export function tunnelAgent(proxy: URL, options: AgentOptions): SecureAgent {
+  const agent = new SecureAgent(options);
   type Created = (error: Error | null, socket?: Socket) => void;
-  const createConnection = (target: tls.ConnectionOptions, created: Created) => {
+  const createConnection = (target: ConnectionOptions, created: Created) => {
     openTunnel(proxy, `${target.host}:${target.port}`).then(
-      (socket) => created(null, tls.connect({ ...target, socket })),
+      (socket) => created(null, connect({ ...target, socket })),
       (error: Error) => created(error),
     );
   };
@@ -68,7 +68,7 @@ export function tunnelAgent(proxy: URL, options: https.AgentOptions): https.Agen
 
 function openTunnel(proxy: URL, authority: string): Promise<Socket> {
   return new Promise((resolve, reject) => {
-    const request = (proxy.protocol === "https:" ? https : http).request({
+    const tunnel = (proxy.protocol === "https:" ? secureRequest : request)({
       host: proxy.hostname.replace(/^\[|\]$/g, ""),
       port: proxy.port || (proxy.protocol === "https:" ? 443 : 80),
       method: "CONNECT",
@@ -76,18 +76,18 @@ function openTunnel(proxy: URL, authority: string): Promise<Socket> {
       headers: { host: authority, ...proxyHeaders(proxy) },
       agent: false,
     });
-    request.on("connect", (answer, socket) => {
+    tunnel.on("connect", (answer, socket) => {
       if (answer.statusCode === 200) return resolve(socket);
       socket.destroy();
       reject(new Error(`the proxy ${proxy.host} answered ${answer.statusCode}`));
     });
-    request.on("response", (answer) => {
+    tunnel.on("response", (answer) => {
       answer.resume();
       reject(new Error(`the proxy ${proxy.host} answered ${answer.statusCode}`));
     });
-    request.on("error", (error) =>
+    tunnel.on("error", (error) =>
       reject(Object.assign(new Error(`the proxy ${proxy.host}: ${error.message}`), { cause: error })),
     );
-    request.end();
+    tunnel.end();
   });
 }

@@ -1,5 +1,5 @@
 import http, { type IncomingMessage } from "node:http";
-import https from "node:https";
+import { type AgentOptions, Agent as SecureAgent, request as secureRequest } from "node:https";
 import { Readable } from "node:stream";
 import { visible } from "../base/error.ts";
 import { type HostCertificates, hostCertificates, systemAuthorities, withUsualAuthorities } from "./certificates.ts";
@@ -58,7 +58,7 @@ export class Transport {
   readonly #options: TransportOptions;
   readonly #http = new http.Agent({ keepAlive: true });
   /** One a host: a client's certificate is shown to the host it is for alone. */
-  readonly #https = new Map<string, https.Agent>();
+  readonly #https = new Map<string, SecureAgent>();
   /** The system's authorities, once they were needed. */
   #system: string[] | undefined;
 
@@ -109,7 +109,7 @@ export class Transport {
       const options = { method, headers: all, highWaterMark: 1 << 20, ...(signal && { signal }) };
       const proxy = proxyFor(url, env);
       let request: http.ClientRequest;
-      if (url.protocol === "https:") request = https.request(url, { ...options, agent: this.#agent(url, proxy) });
+      if (url.protocol === "https:") request = secureRequest(url, { ...options, agent: this.#agent(url, proxy) });
       else if (proxy === undefined) request = http.request(url, { ...options, agent: this.#http });
       else {
         const toProxy = { ...all, host: url.host, ...proxyHeaders(proxy) };
@@ -118,7 +118,7 @@ export class Transport {
         const { origin } = proxy;
         request =
           proxy.protocol === "https:"
-            ? https.request(origin, through)
+            ? secureRequest(origin, through)
             : http.request(origin, { ...through, agent: this.#http });
       }
       const idle = body ? IDLE_AFTER_UPLOAD : IDLE_MILLISECONDS;
@@ -142,14 +142,14 @@ export class Transport {
     });
   }
 
-  #agent(url: URL, proxy: URL | undefined): https.Agent {
+  #agent(url: URL, proxy: URL | undefined): SecureAgent {
     const known = this.#https.get(url.host);
     if (known) return known;
     const { host, verify, certDir, env } = this.#options;
     const registry = hostCertificates(host, certDir, env);
     const own: HostCertificates = url.host === host ? registry : hostCertificates(url.host, undefined, env);
     const authorities = [...new Set([...registry.authorities, ...own.authorities, ...(this.#system ?? [])])];
-    const options: https.AgentOptions = {
+    const options: AgentOptions = {
       keepAlive: true,
       rejectUnauthorized: verify,
       ...(authorities.length > 0 && { ca: withUsualAuthorities(authorities, env) }),
@@ -158,7 +158,7 @@ export class Transport {
         key: own.clients.map(({ key }) => key),
       }),
     };
-    const agent = proxy ? tunnelAgent(proxy, options) : new https.Agent(options);
+    const agent = proxy ? tunnelAgent(proxy, options) : new SecureAgent(options);
     this.#https.set(url.host, agent);
     return agent;
   }

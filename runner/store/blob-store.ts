@@ -2,6 +2,7 @@ import { createHash, type Hash } from "node:crypto";
 import { createReadStream, existsSync, renameSync, rmSync, statSync, writeFileSync, writeSync } from "node:fs";
 import { type FileHandle, open } from "node:fs/promises";
 import { join } from "node:path";
+import type { Readable } from "node:stream";
 import { setTimeout as sleep } from "node:timers/promises";
 import { diskFault } from "../base/disk-fault.ts";
 import { TsboxError } from "../base/error.ts";
@@ -91,7 +92,7 @@ export function blobFile(layout: StoreLayout, digest: Digest): BlobFile {
 }
 
 /** Opens the source's bytes from an offset on; `start` is where they really begin. */
-export type OpenBlob = (offset: number) => Promise<{ start: number; stream: AsyncIterable<Uint8Array> }>;
+export type OpenBlob = (offset: number) => Promise<{ start: number; stream: Readable }>;
 
 /**
  * A blob on its way into the store. It is written beside the store's blobs and gets its name when size and digest are right; a part that a killed
@@ -213,14 +214,14 @@ export class BlobDownload implements BlobFile {
           const { start, stream } = await openBlob(length);
           // sent whole again: readers have seen the first bytes, so these must come out the same
           if (start === 0 && length > 0) ({ hash, length } = { hash: createHash("sha256"), length: 0 });
-          for await (const chunk of stream) {
+          await eachChunk(stream, (chunk) => {
             if (length + chunk.length > size) throw mismatch(digest, `more than the ${size} bytes announced`);
             // not in the thread pool: a copy to the page cache takes less time than the way there
             keepChunk(digest, file.fd, chunk, length);
             hash.update(chunk);
             length += chunk.length;
             this.#advance(length);
-          }
+          });
           if (length < size) throw new Error(`it ended after ${length} of ${size} bytes`);
         } catch (error) {
           this.signal?.throwIfAborted();
@@ -283,6 +284,22 @@ async function hashFile(file: FileHandle, size: number): Promise<{ hash: Hash; l
     at += bytesRead;
   }
   return { hash, length };
+}
+
+/** As they come: an iterator would put them together first. */
+function eachChunk(stream: Readable, take: (chunk: Uint8Array) => void): Promise<void> {
+  return new Promise((resolve, reject) => {
+    stream.on("end", resolve).on("error", reject);
+    stream.on("close", () => reject(new Error("the connection was closed")));
+    stream.on("data", (chunk: Uint8Array) => {
+      try {
+        take(chunk);
+      } catch (error) {
+        stream.destroy();
+        reject(error);
+      }
+    });
+  });
 }
 
 function writeWhole(fd: number, chunk: Uint8Array, position: number): void {

@@ -26,8 +26,17 @@ const HOT = new Set([
   "runner/engine/diff.ts",
 ]);
 
-/** Parts of Node that a start imports and seldom uses; each takes up to two milliseconds to load. */
-const SELDOM = ["node:child_process", "node:module", "node:net", "node:os", "node:stream", "node:url"];
+/** Parts of Node that a start imports and seldom uses; each takes up to six milliseconds to load. */
+const SELDOM = [
+  "node:child_process",
+  "node:https",
+  "node:module",
+  "node:net",
+  "node:os",
+  "node:stream",
+  "node:tls",
+  "node:url",
+];
 
 /** The launcher (launcher.cjs) calls both files, which are one function each, with these. */
 const PARAMETERS = "exports, require, module, __filename, __dirname";

@@ -338,7 +338,7 @@ static void cached_parent_is_forgotten(void)
 static void big_content_comes_whole(void)
 {
     fresh();
-    size_t size = 3 * 1024 * 1024 + 17;
+    size_t size = 40 * 1024 * 1024 + 17; /* the buffer has 16 MiB */
     char *big = xmalloc(size + 1);
     for (size_t i = 0; i < size; i++)
         big[i] = (char)('a' + i % 23);
