@@ -127,14 +127,17 @@ export async function* packTar(
 }
 
 const WHITEOUT = Buffer.from(".wh.");
+const SLASH = 0x2f;
 
 /** A file of such a name cannot be told from the mark of a removed one. */
 export function checkLayerName(record: Buffer): void {
-  const path = record.subarray(RECORD_HEADER_SIZE, RECORD_HEADER_SIZE + record.readUInt32LE(64));
-  const at = path.indexOf(WHITEOUT);
-  if (at < 0) return;
-  const name = path.subarray(path.lastIndexOf("/") + 1);
-  if (!name.subarray(0, WHITEOUT.length).equals(WHITEOUT) || record[4] === RecordKind.WHITEOUT) return;
+  const end = RECORD_HEADER_SIZE + record.readUInt32LE(64);
+  // byte by byte: each of 100,000 names comes here, and a search by Buffer's own means costs ten times as much
+  let start = end;
+  while (start > RECORD_HEADER_SIZE && record[start - 1] !== SLASH) start--;
+  for (let i = 0; i < WHITEOUT.length; i++) if (start + i >= end || record[start + i] !== WHITEOUT[i]) return;
+  if (record[4] === RecordKind.WHITEOUT) return;
+  const path = record.subarray(RECORD_HEADER_SIZE, end);
   throw new TsboxError(`Cannot put "${visible(path.toString())}" into a layer: its name begins with ".wh."`, {
     code: "WHITEOUT_NAME",
     hint: "in layers such names mean removed files: rename or remove it first",

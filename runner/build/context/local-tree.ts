@@ -208,7 +208,7 @@ export class LocalTree implements SourceTree {
   }
 
   #entry(own: Scanned, path: string, below: string, walk: Walk): SourceEntry {
-    const file = join(this.root, path);
+    const file = path === "" ? this.root : `${this.root}/${path}`;
     const { stamp, size } = own;
     const common: Partial<LayerRecord> = {
       path: Buffer.from(below),

@@ -26,7 +26,10 @@ export async function terminal(box: Workspace, columns: number, rows: number): P
     screen,
     async shows(pattern) {
       const found = async () => pattern.test((await screen()).join("\n"));
-      await until(found).catch(async () => assert.match((await screen()).join("\n"), pattern));
+      await until(found).catch(async () => {
+        const text = (await screen()).join("\n");
+        assert.match(text, pattern, `the screen never showed ${pattern}, but\n${text}`);
+      });
     },
     async [Symbol.asyncDispose]() {
       await tmux("kill-server");
