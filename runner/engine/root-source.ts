@@ -5,7 +5,7 @@ import type { Root } from "../plan/build.ts";
 import { type HostDirectory, hostRootEntries } from "../plan/host-root.ts";
 import type { Identity } from "../plan/idmap.ts";
 import type { StorageDriver } from "../plan/storage.ts";
-import { mountPoints } from "../sys/mountinfo.ts";
+import { kernelMountPoints, mountPoints } from "../sys/mountinfo.ts";
 import type { Engine } from "./engine.ts";
 import type { RunOptions } from "./run-options.ts";
 
@@ -69,7 +69,7 @@ function hostRoot(engine: Engine, rm: boolean): ResolvedRoot {
   return {
     root: {
       kind: "host",
-      entries: hostRootEntries(mountPoints(), listDirectory),
+      entries: hostRootEntries(mountPoints(), listDirectory, kernelMountPoints()),
       volatile: rm,
       ...hostStorage(engine, rm),
     },

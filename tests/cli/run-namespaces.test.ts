@@ -107,6 +107,36 @@ able("a container that does not run has nothing to share", async () => {
   assert.match(stderr, /Cannot find container "nobody"/);
 });
 
+able("a restart policy finds the other container as it is then, and waits for one that is not there", async () => {
+  await tsbox("start", "giver");
+  await tsbox(
+    "run",
+    "-d",
+    "--name",
+    "follower",
+    "--restart",
+    "always",
+    "--network",
+    "container:giver",
+    "base",
+    "sleep",
+    "600",
+  );
+  const kill = async () => process.kill(Number(await field("follower", "{{.State.Pid}}")), "SIGKILL");
+  await tsbox("restart", "-t", "0", "giver");
+  await kill();
+  const running = async () => (await field("follower", "{{.State.Status}}")) === "running";
+  await until(async () => (await running()) && (await inside("net", "follower")) === (await inside("net", "giver")));
+  await tsbox("stop", "-t", "0", "giver");
+  await kill();
+  await until(async () => Number(await field("follower", "{{.RestartCount}}")) > 1);
+  assert.is(await running(), false);
+  await tsbox("start", "giver");
+  await until(running);
+  assert.is(await inside("net", "follower"), await inside("net", "giver"));
+  await tsbox("rm", "-f", "follower");
+});
+
 able("two user namespaces cannot be entered, nor one with other ids", async () => {
   await tsbox("start", "giver");
   const two = await run("--network", "container:giver", "--ipc", "container:closed", "base", "true");

@@ -25,6 +25,7 @@
 #include <sys/stat.h>
 #include <sys/syscall.h>
 #include <sys/un.h>
+#include <sys/xattr.h>
 #include <sys/wait.h>
 #include <unistd.h>
 
@@ -390,6 +391,14 @@ static void trace_init(void)
     printf("filter %c\n", line ? line[10] : '?');
 }
 
+/* security.capability as capabilities(7) has it: version 2, effective, permitted those of the mask. */
+static void set_file_capability(const char *path, const char *mask)
+{
+    uint64_t bits = strtoull(mask, NULL, 16);
+    uint32_t value[5] = {0x02000001, (uint32_t)bits, 0, (uint32_t)(bits >> 32), 0};
+    say("setcap", setxattr(path, "security.capability", value, sizeof value, 0));
+}
+
 int main(int argc, char **argv)
 {
     const char *name = argc > 1 ? argv[1] : "", *word = argc > 2 ? argv[2] : "";
@@ -402,6 +411,7 @@ int main(int argc, char **argv)
     else if (strcmp(name, "abstract") == 0) abstract_socket(word);
     else if (strcmp(name, "unix") == 0) unix_socket(word);
     else if (strcmp(name, "push-input") == 0) push_input();
+    else if (strcmp(name, "setcap") == 0) set_file_capability(word, argv[3]);
     else if (strcmp(name, "unmask") == 0) unmask();
     else if (strcmp(name, "overwrite") == 0) overwrite_pid1();
     else if (strcmp(name, "forks") == 0) fork_until_refused();

@@ -1,13 +1,13 @@
 /** Processes, descriptors, capabilities, names and IPC. */
 import { spawn } from "node:child_process";
 import { once } from "node:events";
-import { chmodSync, writeFileSync } from "node:fs";
+import { chmodSync, readFileSync, writeFileSync } from "node:fs";
 import { createServer } from "node:net";
 import { join } from "node:path";
 import { test } from "uvu";
 import * as assert from "uvu/assert";
 import { need } from "../support/need.ts";
-import { workspace } from "../support/tsbox.ts";
+import { TSBOX, workspace } from "../support/tsbox.ts";
 import { attack, hostileFolder, outcomes } from "./attack.ts";
 
 const able = need("user-namespace", test);
@@ -179,6 +179,105 @@ able("what holds kernel state in /proc and /sys is hidden", async () => {
     "cat /proc/keys /proc/timer_list /proc/interrupts /proc/kcore 2>/dev/null | wc -c; ls /sys/firmware /proc/acpi 2>/dev/null | grep -v :; touch /sys/kernel/x && echo wrote; :",
   );
   assert.is(stdout.trim(), "0");
+});
+
+need("subids", able)("capabilities of files are bounded as well, and nothing without new privileges", async () => {
+  const NET_RAW = "2000";
+  const SYS_ADMIN = "200000";
+  const make = `cp /h/attack /raw; cp /h/attack /admin; /h/attack setcap /raw ${NET_RAW}; /h/attack setcap /admin ${SYS_ADMIN}; chmod 755 /raw /admin`;
+  const made = await box.tsbox("run", "--name", "filecaps", "-v", `${folder}:/h:ro`, "base", "sh", "-c", make);
+  assert.is(made.stdout, "setcap ok\nsetcap ok\n");
+  await box.tsbox("commit", "-q", "filecaps", "filecaps:1");
+  const gains = (program: string, ...flags: string[]) =>
+    box.tsbox("run", "--rm", "-u", "1000", ...flags, "filecaps:1", program, "gains");
+  const loose = ["--security-opt", "no-new-privileges=false"];
+  // by default no file gives anything
+  assert.is((await gains("/raw")).stdout, "euid 1000 effective 000000000\n");
+  // it does where that was asked for, if it is one of the container's own
+  assert.match((await gains("/raw", ...loose)).stdout, /^euid 1000 effective 0*2000\n$/);
+  // a program that demands more than there is does not run
+  for (const result of [await gains("/raw", ...loose, "--cap-drop", "NET_RAW"), await gains("/admin", ...loose)]) {
+    assert.is(result.stdout, "");
+    assert.is(result.code, 126);
+    assert.match(result.stderr, /Cannot execute "\/(raw|admin)"/);
+  }
+  // the same by a shell, which has been executed before
+  const script = "/raw gains; echo $?";
+  const inShell = await box.tsbox(
+    "run",
+    "--rm",
+    "-u",
+    "1000",
+    ...loose,
+    "--cap-drop",
+    "NET_RAW",
+    "filecaps:1",
+    "sh",
+    "-c",
+    script,
+  );
+  assert.is(inShell.stdout, "126\n");
+  assert.match(inShell.stderr, /Operation not permitted/);
+});
+
+need("python3", able)(
+  "keystrokes of the caller's terminal cannot be forged, not even where the container has it",
+  async () => {
+    // a terminal whose other side is the test
+    const driver = `import os, pty, sys
+pid, master = pty.fork()
+if pid == 0:
+    os.execvp(sys.argv[1], sys.argv[1:])
+out = b""
+while True:
+    try:
+        piece = os.read(master, 4096)
+    except OSError:
+        break
+    if not piece:
+        break
+    out += piece
+os.waitpid(pid, 0)
+sys.stdout.write(out.decode().replace("\\r", ""))`;
+    const pushed = async (...flags: string[]) => {
+      const words = ["run", "--rm", "-v", `${folder}:/h:ro`, ...flags, "base", "/h/attack", "push-input"];
+      return outcomes((await box.program("python3", ["-c", driver, TSBOX, ...words])).stdout);
+    };
+    // the container's own terminal: whatever is pushed there is its own input
+    assert.is((await pushed("-it")).tioclinux, "ENOTTY");
+    // without one the caller's is not to be had
+    assert.equal(await pushed("-i"), { tiocsti: "ENOTTY", "tiocsti-high": "ENOTTY", tioclinux: "ENOTTY" });
+    // but here it is
+    const passed = await pushed("-i", "--log-driver", "passthrough");
+    assert.is.not(passed.tiocsti, "ok");
+    assert.is.not(passed["tiocsti-high"], "ok");
+    assert.is.not(passed.tioclinux, "ok");
+  },
+);
+
+able("who is in a container sees nothing of the host by one that comes to share its processes", async () => {
+  const victim = join(box.dir, "victim-of-share");
+  writeFileSync(victim, "of the host");
+  // root, with all that can be had, looks at whatever comes, as fast as it can
+  const watch = `while :; do for p in /proc/[2-9]* /proc/[1-9][0-9]*; do cat $p/root${victim} $p/cwd${victim}; readlink $p/exe; done; done 2>/dev/null | grep -e 'of the host' -e tsbox > /seen`;
+  await box.tsbox("run", "-d", "--name", "spy", "--privileged", "base", "sh", "-c", watch);
+  for (let round = 0; round < 8; round++) {
+    await box.tsbox("run", "--rm", "--pid", "container:spy", "--ipc", "container:spy", "base", "true");
+    await box.tsbox("exec", "spy", "true");
+  }
+  await box.tsbox("stop", "-t", "0", "spy");
+  await box.tsbox("cp", "spy:/seen", join(box.dir, "seen"));
+  assert.is(readFileSync(join(box.dir, "seen"), "utf8"), "");
+});
+
+able("--pid host shows processes, and opens none of them", async () => {
+  const { stdout } = await shell(
+    `cat /proc/${process.pid}/comm; cat /proc/${process.pid}/environ; ls /proc/${process.pid}/root; for fd in 0 1 2 20; do readlink /proc/${process.pid}/fd/$fd; done; cat /proc/${process.pid}/maps; echo end`,
+    "--pid",
+    "host",
+    "--privileged",
+  );
+  assert.is(stdout, `${readFileSync("/proc/self/comm", "utf8")}end\n`);
 });
 
 test.run();

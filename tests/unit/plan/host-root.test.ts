@@ -43,4 +43,19 @@ test("hostRootEntries() does not take /variable for a child of /var", () => {
   );
 });
 
+test("a /proc that somebody has mounted elsewhere is an empty folder inside", () => {
+  const folders: Record<string, string[]> = { "/": ["srv"], "/srv": ["chroot"], "/srv/chroot": ["etc", "proc"] };
+  const list = (path: string) =>
+    folders[path] && {
+      mode: 0o755,
+      entries: folders[path].map((name) => ({ name, type: "directory" as const, mode: 0o755 })),
+    };
+  assert.equal(hostRootEntries(["/", "/srv/chroot/proc"], list, ["/srv/chroot/proc"]), [
+    { kind: "directory", path: "/srv", mode: 0o755 },
+    { kind: "directory", path: "/srv/chroot", mode: 0o755 },
+    { kind: "overlay", path: "/srv/chroot/etc", mode: 0o755 },
+    { kind: "directory", path: "/srv/chroot/proc", mode: 0o755 },
+  ]);
+});
+
 test.run();
