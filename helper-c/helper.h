@@ -255,6 +255,7 @@ struct plan {
     size_t time_offset_count;
     bool clocks_from_zero;
     const char *hostname, *domainname;
+    bool hostname_may_stay; /* nobody asked for it */
     enum stdio_mode stdio;
     bool stdin_open, detach, signal_proxy, die_with_parent, init;
     const char *announce;

@@ -471,6 +471,11 @@ static void set_on_failure(struct plan *plan, const struct op *values)
     {                                                                                                                  \
         plan->field = values->texts[0];                                                                                \
     }
+static void set_hostname_may_stay(struct plan *plan, const struct op *values)
+{
+    (void)values;
+    plan->hostname_may_stay = true;
+}
 TEXT_SETTER(hostname)
 TEXT_SETTER(domainname)
 TEXT_SETTER(announce)
@@ -500,6 +505,7 @@ static const struct setting_spec setting_specs[] = {
     {{"map-tools", "pp", 0, NULL}, set_map_tools},
     {{"time-offset", "tin", 0, NULL}, set_time_offset},
     {{"hostname", "t", 0, NULL}, set_hostname},
+    {{"hostname-may-stay", "", 0, NULL}, set_hostname_may_stay},
     {{"domainname", "t", 0, NULL}, set_domainname},
     {{"stdio", "t", 0, NULL}, set_stdio},
     {{"stdin", "", 0, NULL}, set_stdin_open},

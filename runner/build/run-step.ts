@@ -91,7 +91,7 @@ export async function runStep(
       cleanup: [],
     },
   );
-  await execute(plan, request);
+  await execute({ ...plan, hostnameMayStay: true }, request);
   return keepLayer(engine, identity, parent, { upper: join(dir, "upper"), init, request });
 }
 
@@ -149,14 +149,14 @@ async function describe(
     options,
     identity,
     resolved: {
-      root: { kind: "image", lowers, volatile: true, driver: engine.storage().driver },
+      root: { kind: "image", lowers, volatile: true, driver: (await engine.storage()).driver },
       lowers,
       config: {},
       imageID: "",
       image: "",
       cwd: "/",
     },
-    root: { kind: "image", lowers: [init, ...lowers], volatile: true, driver: engine.storage().driver },
+    root: { kind: "image", lowers: [init, ...lowers], volatile: true, driver: (await engine.storage()).driver },
     process: {
       argv: request.argv,
       env: processEnv([`PATH=${DEFAULT_PATH}`, `HOME=${user.home}`], request.env),
@@ -227,7 +227,7 @@ async function initLayer(
   const place = join(dir, "init");
   for (const name of ["upper", "work", "merged"]) mkdirSync(join(place, name), { recursive: true });
   chmodSync(join(place, "upper"), (tree.lookup("")?.mode ?? 0o755) & 0o7777);
-  if (engine.storage().driver !== "overlay") {
+  if ((await engine.storage()).driver !== "overlay") {
     await makeMountPoints(join(place, "upper"), lowers, [...standardPoints(lowers), ...missing], identity);
     return join(place, "upper");
   }
@@ -265,7 +265,7 @@ async function keepLayer(
 ): Promise<MadeLayer | undefined> {
   const layout = storeLayout(engine.root);
   const { upper, init, request } = done;
-  const { driver } = engine.storage();
+  const { driver } = await engine.storage();
   makeStore(layout);
   // the disk takes its time with the blob: the next step needs the tree only
   const inbox = openInbox(layout);

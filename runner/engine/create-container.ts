@@ -77,7 +77,7 @@ export async function describeContainer(engine: Engine, options: RunOptions): Pr
   const resolved = await resolveRoot(engine, options, identity);
   if (options.storageSize !== undefined) {
     checkStorageSize(engine, options, resolved.root);
-    const { driver, memory } = engine.storage();
+    const { driver, memory } = await engine.storage();
     if (resolved.root.kind === "image" && driver !== "overlay") resolved.root.driver = memory ? "overlay" : "copy";
   }
   const { config, lowers } = resolved;
@@ -143,6 +143,7 @@ export function planOf(
       identity: description.identity,
       root,
       hostname,
+      ...(options.hostname === undefined && { hostnameMayStay: true }),
       ...(options.domainname !== undefined && { domainname: options.domainname }),
       network: ownNetwork(options),
       ...(sharing && { shared: sharing.shared }),

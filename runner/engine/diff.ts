@@ -85,7 +85,7 @@ async function layersOf(engine: Engine, word: string): Promise<Layers> {
   const identity = engine.identity();
   const { resolveImage } = await import("./resolve-image.ts");
   const { lowers } = await resolveImage(engine, word, { policy: "never", identity });
-  return { layers: lowers, init: "", identity, whole: false, byRecords: engine.storage().driver !== "overlay" };
+  return { layers: lowers, init: "", identity, whole: false, byRecords: (await engine.storage()).driver !== "overlay" };
 }
 
 function findContainer(engine: Engine, word: string): ContainerRecord | undefined {

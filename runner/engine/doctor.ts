@@ -5,7 +5,7 @@ import { isOlder, kernelShortcomings, needsKernel } from "../plan/kernel-needs.t
 import type { StorageDriver } from "../plan/storage.ts";
 import { readText } from "../sys/host-facts.ts";
 import type { Engine } from "./engine.ts";
-import { decide, type Storage } from "./storage-driver.ts";
+import { decide, type FoundStorage } from "./try-storage.ts";
 
 export interface Finding {
   feature: string;
@@ -45,7 +45,11 @@ const ROWS: Record<string, Row> = {
   "pid-namespace": { needed: true, fix: outer },
   "network-namespace": { needed: true, fix: outer },
   "ipc-namespace": { needed: true, fix: outer },
-  "uts-namespace": { needed: true, fix: outer },
+  "uts-namespace": {
+    needed: false,
+    fix: () =>
+      "an outer container's filter refuses it: its own name stays (start it with --security-opt seccomp=unconfined)",
+  },
   "cgroup-namespace": { needed: true, fix: outer },
   "time-namespace": { needed: false, fix: kernel("5.6") },
   "overlay-userxattr": {
@@ -78,7 +82,7 @@ const ROWS: Record<string, Row> = {
   "proc-mount": {
     needed: true,
     fix: () =>
-      "an outer container masks /proc: start it with --security-opt unmask=ALL (podman) or systempaths=unconfined (docker)",
+      "an outer container masks /proc: start it with --security-opt unmask=ALL (podman) or systempaths=unconfined (docker, tsbox); run --pid host does without",
   },
   "sysfs-mount": { needed: false, fix: outer },
   "mqueue-mount": { needed: true, fix: outer },
@@ -97,7 +101,7 @@ const ROWS: Record<string, Row> = {
 };
 
 /** Tries everything the engine leans on; the list is what `tsbox doctor` shows. */
-export function doctor(engine: Engine): Finding[] {
+export async function doctor(engine: Engine): Promise<Finding[]> {
   makeFolder(engine.root, 0o700);
   const checks = checkFeatures(engine.root);
   const storage = decide(engine.root, engine.host.kernel, checks);
@@ -116,9 +120,10 @@ export function doctor(engine: Engine): Finding[] {
     };
   });
   const { host } = engine;
+  namesOneCause(findings);
   if (checks.some(({ feature, ok }) => feature === "user-namespace" && ok)) {
     const at = findings.findIndex(({ feature }) => feature === "overlay-userxattr");
-    findings.splice(at, 0, storageFinding(engine, storage));
+    findings.splice(at, 0, await storageFinding(engine, storage));
   }
   for (const detail of kernelShortcomings(host.kernel)) {
     findings.push({ feature: "kernel", ok: false, needed: false, purpose: "what this kernel is too old for", detail });
@@ -131,11 +136,22 @@ export function doctor(engine: Engine): Finding[] {
   return findings;
 }
 
+/** Where user namespaces are refused nothing else can be tried: what to do about it is said once. */
+function namesOneCause(findings: Finding[]): void {
+  const first = findings.find(({ feature }) => feature === "user-namespace");
+  if (first === undefined || first.ok) return;
+  for (const finding of findings) {
+    if (finding === first || finding.ok || finding.detail !== first.detail) continue;
+    finding.detail = "see user-namespace";
+    delete finding.fix;
+  }
+}
+
 /** Nobody misses them where overlay itself works. */
 const INSTEAD_OF_OVERLAY = ["overlay-memory", "fuse-overlayfs", "dev-fuse"];
 
-function storageFinding(engine: Engine, found: Omit<Storage, "forced">): Finding {
-  const { forced, driver } = engine.storage();
+async function storageFinding(engine: Engine, found: FoundStorage): Promise<Finding> {
+  const { forced, driver } = await engine.storage();
   const said = forced
     ? `${driver}, as was asked for; ${found.driver} would be taken otherwise`
     : `${found.driver}${SLOWER[found.driver]}`;

@@ -19,7 +19,7 @@ export interface Engine {
   /** Id maps for this caller; a keep-id request makes other ones. */
   identity(keepID?: { uid?: number; gid?: number }): Identity;
   /** How containers get their root here; found out when it is first asked for. */
-  storage(): Storage;
+  storage(): Promise<Storage>;
   /** One line for the person at the keyboard, on standard error. */
   warn(line: string): void;
   /** Shows how an image comes that is pulled on the way to something else; absent: a line tells that it is pulled. */
@@ -43,7 +43,7 @@ export function openEngine(options: EngineOptions = {}): Engine {
   const host = gatherHostFacts(env);
   const root = storeRoot(options.root, env, host);
   const named: StorageDriver | undefined = namedDriver(options.storageDriver, env);
-  let storage: Storage | undefined;
+  let storage: Promise<Storage> | undefined;
   return {
     root,
     host,

@@ -290,7 +290,7 @@ const RULES: readonly Rule[] = [
     code: "PROC_REFUSED",
     op: /^proc$/,
     errno: ["EPERM", "EACCES"],
-    hint: "an outer container masks /proc: start that one with --security-opt unmask=ALL (podman) or systempaths=unconfined (docker)",
+    hint: "an outer container masks /proc: start that one with --security-opt unmask=ALL (podman) or systempaths=unconfined (docker, tsbox); --pid host, which shares its processes, does without",
   },
   {
     code: "MOUNT_OPTIONS",
@@ -361,6 +361,12 @@ const RULES: readonly Rule[] = [
     code: "JOIN_REFUSED",
     message: /process to join|namespaces of the process|process in the container/,
     hint: "the container must have been started by the same user, and Linux be 5.8 or later",
+  },
+  {
+    code: "HOSTNAME_REFUSED",
+    message: /^Cannot set the (host|domain) name/,
+    errno: ["EPERM"],
+    hint: "an outer container's filter refuses it: leave --hostname away, or start that one with --security-opt seccomp=unconfined",
   },
   {
     code: "MAP_TOOLS_MISSING",

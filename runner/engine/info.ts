@@ -3,10 +3,10 @@ import { list } from "./list.ts";
 import { processLimiter } from "./process-limit.ts";
 
 /** What `tsbox info` tells. */
-export function info(engine: Engine, version: string): object {
+export async function info(engine: Engine, version: string): Promise<object> {
   const containers = list(engine, { all: true });
   const identity = engine.identity();
-  const storage = engine.storage();
+  const storage = await engine.storage();
   const running = containers.filter(({ state }) => state.status === "running").length;
   const paused = containers.filter(({ state }) => state.status === "paused").length;
   return {

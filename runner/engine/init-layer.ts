@@ -23,7 +23,7 @@ export async function makeInitLayer(engine: Engine, lowers: string[], identity: 
   // stages of one build make it at the same time
   const staging = `${layer}.${process.pid}-${randomHex(4)}`;
   const part = (name: string) => join(staging, name);
-  const byOverlay = engine.storage().driver === "overlay";
+  const byOverlay = (await engine.storage()).driver === "overlay";
   // a folder that belongs to a subordinate id can be renamed by us only where it is
   const upper = byOverlay ? part("upper") : `${staging}-upper`;
   // of a folder and its parents at once Node does not tell why it cannot make them

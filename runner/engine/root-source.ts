@@ -27,7 +27,7 @@ const HOST_ENV = ["PATH", "HOME", "USER", "LOGNAME", "SHELL", "LANG", "LANGUAGE"
 
 export async function resolveRoot(engine: Engine, options: RunOptions, identity: Identity): Promise<ResolvedRoot> {
   const { source, rm } = options;
-  if ("rootfs" in source) return directoryRoot(source.rootfs, engine.storage().driver);
+  if ("rootfs" in source) return directoryRoot(source.rootfs, (await engine.storage()).driver);
   if (source.image === "host") return hostRoot(engine, rm);
   const { resolveImage } = await import("./resolve-image.ts");
   const image = await resolveImage(engine, source.image, {
@@ -37,7 +37,7 @@ export async function resolveRoot(engine: Engine, options: RunOptions, identity:
     ...(options.connection && { connection: options.connection }),
   });
   return {
-    root: { kind: "image", lowers: image.lowers, volatile: rm, driver: engine.storage().driver },
+    root: { kind: "image", lowers: image.lowers, volatile: rm, driver: (await engine.storage()).driver },
     lowers: image.lowers,
     config: image.config.config ?? {},
     imageID: image.imageID,
@@ -62,7 +62,7 @@ function directoryRoot(path: string, mounts: StorageDriver): ResolvedRoot {
   return { root: { kind: "directory", path, mounts }, lowers: [path], config: {}, imageID: "", image: "", cwd: "/" };
 }
 
-function hostRoot(engine: Engine, rm: boolean): ResolvedRoot {
+async function hostRoot(engine: Engine, rm: boolean): Promise<ResolvedRoot> {
   const env = Object.entries(process.env)
     .filter(([name]) => HOST_ENV.includes(name) || name.startsWith("LC_"))
     .map(([name, value]) => `${name}=${value}`);
@@ -71,7 +71,7 @@ function hostRoot(engine: Engine, rm: boolean): ResolvedRoot {
       kind: "host",
       entries: hostRootEntries(mountPoints(), listDirectory, kernelMountPoints()),
       volatile: rm,
-      ...hostStorage(engine, rm),
+      ...(await hostStorage(engine, rm)),
     },
     lowers: ["/"],
     config: { Env: env, Cmd: [process.env.SHELL || "/bin/sh"] },
@@ -82,8 +82,11 @@ function hostRoot(engine: Engine, rm: boolean): ResolvedRoot {
 }
 
 /** The machine's own root is too much to be copied. Where its changes can't lie in the store they lie in memory. */
-function hostStorage(engine: Engine, rm: boolean): Pick<Extract<Root, { kind: "host" }>, "driver" | "inMemory"> {
-  const { driver, memory, why } = engine.storage();
+async function hostStorage(
+  engine: Engine,
+  rm: boolean,
+): Promise<Pick<Extract<Root, { kind: "host" }>, "driver" | "inMemory">> {
+  const { driver, memory, why } = await engine.storage();
   if (driver === "overlay") return { driver };
   if (memory) {
     if (!rm)

@@ -33,6 +33,7 @@ export function planWords(plan: Plan): string[] {
   for (const o of plan.timeOffsets ?? []) put("time-offset", o.clock, o.seconds, o.nanoseconds);
   if (plan.clocksFromZero) put("clocks-from-zero");
   if (plan.hostname !== undefined) put("hostname", plan.hostname);
+  if (plan.hostnameMayStay) put("hostname-may-stay");
   if (plan.domainname !== undefined) put("domainname", plan.domainname);
   put("stdio", plan.stdio);
   if (plan.stdin) put("stdin");

@@ -49,6 +49,7 @@ export interface ContainerPlanInput extends ProcessPlan {
   identity: Identity;
   root: Root;
   hostname: string;
+  hostnameMayStay?: boolean;
   /** Of the name services. */
   domainname?: string;
   network: "none" | "host";
@@ -119,6 +120,7 @@ export function containerPlan(input: ContainerPlanInput, supervision: Supervisio
     ...(identity.mapTools && { mapTools: identity.mapTools }),
     ...(shared.pid === undefined && { clocksFromZero: true }),
     ...(shared.uts === undefined && { hostname: input.hostname }),
+    ...(shared.uts === undefined && input.hostnameMayStay && { hostnameMayStay: true }),
     ...(shared.uts === undefined && input.domainname !== undefined && { domainname: input.domainname }),
     ...supervision,
     init: input.init,

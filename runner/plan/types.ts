@@ -100,6 +100,8 @@ export interface Plan {
   /** Monotonic and boot time begin with the container, where the kernel can. */
   clocksFromZero?: boolean;
   hostname?: string;
+  /** Nobody asked for it: where an outer filter refuses it, the outer one stays. */
+  hostnameMayStay?: boolean;
   domainname?: string;
   stdio: StdioMode;
   stdin: boolean;

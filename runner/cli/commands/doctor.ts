@@ -19,7 +19,7 @@ export default defineVerb({
   ],
   async act({ flags }, context) {
     const { doctor } = await import("../../engine/doctor.ts");
-    const findings = doctor(engineOf(context));
+    const findings = await doctor(engineOf(context));
     const json = flags.json || flags.format === "json";
     context.stdout.write(json ? `${JSON.stringify(findings, null, 2)}\n` : doctorText(findings));
     return findings.some((finding) => finding.needed && !finding.ok) ? 1 : 0;

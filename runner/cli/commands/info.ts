@@ -16,6 +16,6 @@ export default defineVerb({
   async act({ flags }, context) {
     const show = formatObject(flags.format);
     const { info } = await import("../../engine/info.ts");
-    context.stdout.write(show(info(engineOf(context), VERSION)));
+    context.stdout.write(show(await info(engineOf(context), VERSION)));
   },
 });
