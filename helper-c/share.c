@@ -34,6 +34,8 @@ static struct donor open_donor(const char *lock)
 {
     struct donor donor = {.lock = lock, .pidfd = -1};
     cleanup_fd int fd = open_cloexec(lock, O_RDONLY, 0);
+    if (fd < 0 && errno == ENOENT)
+        die(ENOENT, lock, "Cannot enter a namespace of another container");
     if (fd < 0 || flock(fd, LOCK_SH | LOCK_NB) == 0)
         not_running(lock);
     cleanup_free char *text = read_all(fd, NULL);

@@ -39,6 +39,8 @@ export interface ContainerRecord {
   network: string;
   /** Other namespaces that are not its own, in the same words; of ipc also `private`. */
   sharing?: { pid?: string; ipc?: string; uts?: string; cgroup?: string };
+  /** Absent: root inside is the caller. */
+  userns?: { mode: string; uid?: number; gid?: number };
   domainname?: string;
   dns?: { servers?: string[]; search?: string[]; options?: string[] };
   /** As --add-host has it: lines of /etc/hosts. */

@@ -257,6 +257,7 @@ export async function createContainer(
     openStdin: options.interactive,
     network: description.sharing?.words.network ?? options.network,
     ...(description.sharing && { sharing: description.sharing.words.sharing }),
+    ...(options.userns && { userns: options.userns }),
     ...(options.domainname !== undefined && { domainname: options.domainname }),
     ...(options.dns && { dns: options.dns }),
     ...(options.addHosts && { addHosts: options.addHosts }),

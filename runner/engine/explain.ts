@@ -115,6 +115,14 @@ const RULES: readonly Rule[] = [
   },
   { code: "NO_CGROUP", op: /^cgroup$/, action: LIMIT, hint: DOCTOR },
   {
+    code: "SHARED_REMOVED",
+    errno: ["ENOENT"],
+    message: /^Cannot enter a namespace of another container/,
+    action: (event) => `Cannot join namespaces of container ${donor(event)}`,
+    reason: "it was removed, or has never been started",
+    hint: "make this one anew, with a container that is there",
+  },
+  {
     code: "PROGRAM_NOT_FOUND",
     op: /^exec$/,
     message: /^Cannot find the program/,

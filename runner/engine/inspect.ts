@@ -68,6 +68,7 @@ function describe(engine: Engine, record: ContainerRecord): object {
       PidMode: record.sharing?.pid ?? "",
       UTSMode: record.sharing?.uts ?? "",
       CgroupnsMode: record.sharing?.cgroup ?? "private",
+      UsernsMode: usernsWord(record),
       Dns: record.dns?.servers ?? [],
       DnsSearch: record.dns?.search ?? [],
       DnsOptions: record.dns?.options ?? [],
@@ -140,6 +141,13 @@ function describe(engine: Engine, record: ContainerRecord): object {
     },
     NetworkSettings: { Networks: { [record.network]: {} }, Ports: running ? networkPorts(record) : {} },
   };
+}
+
+/** As it stands behind --userns. */
+function usernsWord({ userns }: ContainerRecord): string {
+  if (userns === undefined) return "";
+  const ids = (["uid", "gid"] as const).flatMap((key) => (userns[key] === undefined ? [] : `${key}=${userns[key]}`));
+  return ids.length > 0 ? `${userns.mode}:${ids.join(",")}` : userns.mode;
 }
 
 /** Lines of /etc/hosts as --add-host has them. */

@@ -53,12 +53,14 @@ function mapTools(env: NodeJS.ProcessEnv): HostFacts["mapTools"] {
 function lazily<T extends object>(values: { [K in keyof Required<T>]: () => T[K] }): T {
   const result = {} as T;
   for (const key of Object.keys(values) as (keyof T)[]) {
+    const set = (value: unknown) =>
+      Object.defineProperty(result, key, { value, configurable: true, enumerable: true, writable: true });
     const get = () => {
       const value = values[key]();
-      Object.defineProperty(result, key, { value });
+      set(value);
       return value;
     };
-    Object.defineProperty(result, key, { configurable: true, enumerable: true, get });
+    Object.defineProperty(result, key, { configurable: true, enumerable: true, get, set });
   }
   return result;
 }

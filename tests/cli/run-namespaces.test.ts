@@ -152,6 +152,18 @@ able("two user namespaces cannot be entered, nor one with other ids", async () =
   );
 });
 
+able("one whose other container was removed says so; inspect tells --userns as well", async () => {
+  await tsbox("run", "-d", "--name", "leaving", "--userns", "keep-id:uid=7,gid=8", "base", "sleep", "600");
+  assert.is(await field("leaving", "{{.HostConfig.UsernsMode}}"), "keep-id:uid=7,gid=8");
+  const flags = ["--userns", "keep-id:uid=7,gid=8", "--network", "container:leaving"];
+  await tsbox("create", "--name", "left", ...flags, "base", "id", "-u");
+  assert.is((await tsbox("start", "-a", "left")).stdout, "7\n");
+  await tsbox("rm", "-f", "leaving");
+  const { code, stderr } = await tsbox("start", "left");
+  assert.is(code, 1);
+  assert.match(stderr, /Cannot join namespaces of container [0-9a-f]{12}: it was removed/);
+});
+
 able("options that would change somebody else's namespaces are refused", async () => {
   for (const flags of [
     ["--network", "container:giver", "-p", "8080:80"],

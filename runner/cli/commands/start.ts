@@ -9,7 +9,7 @@ export default defineVerb({
   usage: "CONTAINER…",
   summary: "Start containers that were made or have ended.",
   description:
-    "A container that starts again keeps its files, id, name and host name.\n\n" +
+    "A container that starts again keeps its files, id, name and host name. " +
     "No daemon starts containers after a reboot: --filter should-start-after-boot=true selects those with --restart always, and those with " +
     "unless-stopped that nobody has stopped. As a user unit of systemd, with lingering enabled: ExecStart=tsbox start --filter " +
     "should-start-after-boot=true, Type=oneshot, RemainAfterExit=yes.",
