@@ -36,6 +36,10 @@ test: all ## Build, then run every check and test (as root: as an ordinary user)
 	@scripts/bootstrap test
 	@scripts/test
 
+.PHONY: test-vm
+test-vm: all ## Run what needs cgroup v2 and systemd in a virtual machine (tests/vm; not part of `test`)
+	@scripts/vm test
+
 .PHONY: stress
 stress: all ## A thousand runs, twenty of them killed: nothing may be left (as an ordinary user)
 	@$(TSX) scripts/stress.ts

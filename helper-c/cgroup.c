@@ -210,7 +210,7 @@ static int open_base(const struct plan *plan, char **path)
     *path = find_base(current);
     if (!*path) {
         cleanup_free char *unit = xasprintf("%s-%d.scope", plan->cgroup, getpid());
-        if (systemd_start_scope(unit, plan->cgroup, getpid()) < 0)
+        if (systemd_start_scope(unit, plan->cgroup) < 0)
             return -1;
         *path = current_group();
         if (!*path)
@@ -278,16 +278,11 @@ void cgroup_begin(struct plan *plan)
     set_current_op("", 0);
 }
 
-static int put_process(int directory, pid_t pid)
+void cgroup_take(pid_t pid)
 {
     char text[12];
     snprintf(text, sizeof text, "%d", pid);
-    return write_file_at(directory, "cgroup.procs", text);
-}
-
-void cgroup_take(pid_t pid)
-{
-    if (put_process(own.directory, pid) < 0)
+    if (write_file_at(own.directory, "cgroup.procs", text) < 0)
         die(errno, own.path, "Cannot put the container into its cgroup");
 }
 
@@ -348,22 +343,24 @@ static char *unit_of(const char *path, const char **below)
 }
 
 /* The kernel lets us move it where we are in the same part; else systemd may. */
-static int join_group(const char *path, pid_t pid)
+static int join_group(const char *path)
 {
     cleanup_fd int directory = open_group(path);
     if (directory < 0)
         return fail(errno, path, "Cannot enter the container's cgroup");
-    if (put_process(directory, pid) == 0)
+    if (write_file_at(directory, "cgroup.procs", "0") == 0)
         return 0;
     const char *below = "";
     cleanup_free char *unit = errno == EACCES || errno == EPERM ? unit_of(path, &below) : NULL;
-    return unit ? systemd_attach(unit, below, pid) : fail(errno, path, "Cannot enter the container's cgroup");
+    return unit ? systemd_attach(unit, below) : fail(errno, path, "Cannot enter the container's cgroup");
 }
 
-void cgroup_join(const struct plan *plan, pid_t pid)
+void cgroup_join(const struct plan *plan)
 {
+    if (!plan->cgroup_join)
+        return;
     set_current_op("cgroup", 0);
-    if (join_group(plan->cgroup_join, pid) < 0 && !plan->cgroup_join_optional)
+    if (join_group(plan->cgroup_join) < 0 && !plan->cgroup_join_optional)
         failure_sink();
     set_current_op("", 0);
 }

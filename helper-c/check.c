@@ -726,13 +726,28 @@ static int probe_cgroup2(struct probe *p)
     return 0;
 }
 
+/* The next best: who can be asked. */
+static bool give_by_systemd(struct probe *p, const char *group)
+{
+    if (systemd_reach() < 0) {
+        detail(p, "%s is not ours to divide, and the user's systemd does not answer", group);
+        return false;
+    }
+    cleanup_free char *file = xasprintf("/sys/fs/cgroup/user.slice/user-%1$u.slice/user@%1$u.service/cgroup.controllers", getuid());
+    cleanup_free char *controllers = read_file(file, NULL);
+    if (controllers)
+        controllers[strcspn(controllers, "\n")] = '\0';
+    detail(p, "by the user's systemd: %s", controllers ? controllers : "");
+    return true;
+}
+
 static int probe_cgroup_delegation(struct probe *p)
 {
     const char *root = cgroup2_root();
     cleanup_free char *text = read_file("/proc/self/cgroup", NULL);
     const char *own = text ? strncmp(text, "0::", 3) == 0 ? text : strstr(text, "\n0::") : NULL;
-    if (!root || !own) {
-        detail(p, "no cgroup2 hierarchy that this process is in");
+    if (!root || strcmp(root, "/sys/fs/cgroup") != 0 || !own) {
+        detail(p, "no cgroup2 hierarchy with controllers that this process is in");
         return ENOENT;
     }
     own = strchr(own, '/');
@@ -742,8 +757,7 @@ static int probe_cgroup_delegation(struct probe *p)
     snprintf(name, sizeof name, "tsbox-check-%d", getpid());
     if (directory < 0 || mkdirat(directory, name, 0755) != 0) {
         int error = errno;
-        detail(p, "%s is not ours to divide", group);
-        return error;
+        return give_by_systemd(p, group) ? 0 : error;
     }
     unlinkat(directory, name, AT_REMOVEDIR);
     cleanup_free char *file = xasprintf("%s/cgroup.controllers", group);
@@ -798,7 +812,7 @@ static const struct feature {
     {"dev-net-tun", "a whole IP stack by pasta", probe_tun, false},
     {"dev-fuse", "fuse-overlayfs", probe_fuse, false},
     {"cgroup2", "limits", probe_cgroup2, false},
-    {"cgroup-delegation", "limits without asking systemd", probe_cgroup_delegation, false},
+    {"cgroup-delegation", "a cgroup of its own: limits, pause, stats", probe_cgroup_delegation, false},
 };
 
 /* What the child leaves behind. */

@@ -115,6 +115,7 @@ void child_main(struct run *run)
     die_with_parent(run);
     open_early(run);
     if (plan->join_pid) {
+        cgroup_join(plan);
         join_namespaces(run);
     } else {
         if (plan->shares)

@@ -394,8 +394,8 @@ const char *cgroup_path(void);
 void cgroup_take(pid_t pid);
 /* In the process that was born in it, or moved there: let its own cgroup be the root of all it sees. */
 void cgroup_namespace(const struct plan *plan);
-/* The same for a process that joins a container. */
-void cgroup_join(const struct plan *plan, pid_t pid);
+/* This process joins a container: it enters that one's cgroup. */
+void cgroup_join(const struct plan *plan);
 /* How many of its processes the kernel has killed for want of memory; false: there is no telling. */
 bool cgroup_oom_kills(uint64_t *count);
 void cgroup_kill(void);
@@ -403,10 +403,12 @@ void cgroup_kill(void);
 void cgroup_end(void);
 
 /* Each returns 0, or -1 after fail(). */
-/* Have `pid` moved to a unit of its own, whose cgroup is ours to divide. */
-int systemd_start_scope(const char *name, const char *description, pid_t pid);
+/* Have this process moved to a unit of its own, whose cgroup is ours to divide. */
+int systemd_start_scope(const char *name, const char *description);
+/* Whether there is a systemd to ask. */
+int systemd_reach(void);
 /* Have it moved to the cgroup `below` ("/…") that of a unit. */
-int systemd_attach(const char *unit, const char *below, pid_t pid);
+int systemd_attach(const char *unit, const char *below);
 
 /*** process_limit.c ***/
 

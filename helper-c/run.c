@@ -414,8 +414,6 @@ static void start_child(struct run *run)
         monitor.pidfd = pidfd;
         monitor_created(&monitor);
     }
-    if (plan->cgroup_join)
-        cgroup_join(plan, pid);
     if (plan->namespaces[NS_USER]) {
         if (write_id_maps(plan, pid) < 0)
             failure_sink();

@@ -196,6 +196,12 @@ static bool read_soon(int fd, void *data, size_t length)
     return true;
 }
 
+/* Small enough for any socket's queue; its end must not end us. */
+static bool send_all(int fd, const char *data, size_t length)
+{
+    return send(fd, data, length, MSG_NOSIGNAL) == (ssize_t)length;
+}
+
 static bool receive(int fd, struct answer *answer)
 {
     uint32_t head[4];
@@ -244,7 +250,7 @@ static int connect_to(const char *path)
 static bool authenticate(int fd)
 {
     static const char words[] = "\0AUTH EXTERNAL\r\nDATA\r\nBEGIN\r\n";
-    if (write_all(fd, words, sizeof words - 1) < 0)
+    if (!send_all(fd, words, sizeof words - 1))
         return false;
     char line[128];
     for (int lines = 0; lines < 4; lines++) {
@@ -266,9 +272,9 @@ static int call(struct connection *connection, const struct call *what, const st
 {
     struct buffer out = {0};
     put_call(&out, what, ++connection->serial, body);
-    int sent = write_all(connection->fd, out.data, out.length);
+    bool sent = send_all(connection->fd, out.data, out.length);
     buffer_free(&out);
-    if (sent < 0)
+    if (!sent)
         return fail(errno, NULL, "Cannot ask systemd");
     do {
         if (!receive(connection->fd, answer))
@@ -343,10 +349,11 @@ static void put_property(struct buffer *out, const char *name, const char *type)
     put_signature(out, type);
 }
 
-static void put_pids(struct buffer *out, pid_t pid)
+/* 0 is whoever asks, as the kernel names him to systemd: our own number may be one of another pid namespace's. */
+static void put_pids(struct buffer *out)
 {
     size_t pids = begin_array(out, 4);
-    put_number(out, (uint32_t)pid);
+    put_number(out, 0);
     end_array(out, pids, 4);
 }
 
@@ -369,7 +376,7 @@ static int wait_for_job(const struct connection *connection, struct answer *answ
     return fail(errno, NULL, "Cannot get a cgroup from systemd: it does not tell when it is done");
 }
 
-int systemd_start_scope(const char *name, const char *description, pid_t pid)
+int systemd_start_scope(const char *name, const char *description)
 {
     struct connection connection;
     if (open_connection(&connection) < 0)
@@ -389,7 +396,7 @@ int systemd_start_scope(const char *name, const char *description, pid_t pid)
     put_property(&body, "CollectMode", "s");
     put_text(&body, "inactive-or-failed");
     put_property(&body, "PIDs", "au");
-    put_pids(&body, pid);
+    put_pids(&body);
     end_array(&body, properties, 8);
     end_array(&body, begin_array(&body, 8), 8); /* no other units */
     int result = call(&connection, &start_unit, &body, &answer);
@@ -401,7 +408,16 @@ int systemd_start_scope(const char *name, const char *description, pid_t pid)
     return result;
 }
 
-int systemd_attach(const char *unit, const char *below, pid_t pid)
+int systemd_reach(void)
+{
+    struct connection connection;
+    if (open_connection(&connection) < 0)
+        return -1;
+    close(connection.fd);
+    return 0;
+}
+
+int systemd_attach(const char *unit, const char *below)
 {
     struct connection connection;
     if (open_connection(&connection) < 0)
@@ -410,7 +426,7 @@ int systemd_attach(const char *unit, const char *below, pid_t pid)
     struct answer answer = {0};
     put_text(&body, unit);
     put_text(&body, below);
-    put_pids(&body, pid);
+    put_pids(&body);
     int result = call(&connection, &attach_processes, &body, &answer);
     free(answer.data);
     buffer_free(&body);
