@@ -2,9 +2,8 @@
  * Bundles the runner into dist/:
  *
  *   tsbox        the executable: loads hot.cjs, with V8's code cache when that fits
- *   hot.cjs      the command line, as far as a start usually needs it
- *   main.cjs     the rest of it; commands that are not used are not evaluated
- *   hot.cache, main.cache    what V8 compiled of them at build time
+ *   hot.cjs, run.cjs, ps.cjs, diff.cjs, main.cjs    the command line: what is started most, and the rest (split.ts)
+ *   *.cache      what V8 compiled of each at build time
  *   unpack-worker.cjs    the thread that unpacks layers
  *   index.cjs, index.mjs    what `require("tsbox")` and `import "tsbox"` give
  *

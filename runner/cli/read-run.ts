@@ -1,37 +1,22 @@
 /** Parsed flags → what the engine is asked. Files that flags name are read here, so that everything behind is pure. */
 
-import { readFileSync } from "node:fs";
 import { resolve } from "node:path";
-import type {
-  ExecOptions,
-  KernelRequest,
-  MountRequest,
-  ProcessOptions,
-  RootSource,
-  RunOptions,
-  Stream,
-} from "../engine/run-options.ts";
+import type { KernelRequest, MountRequest, RootSource, RunOptions, Stream } from "../engine/run-options.ts";
 import { type Parsed, refuseTogether } from "./argv.ts";
 import { type FlagValues, longName, parsed as readEach } from "./flags.ts";
 import { resolveGateway } from "./options/add-host.ts";
 import { checkLimits, readLimits } from "./options/cgroup-limit.ts";
 import { readDns } from "./options/dns.ts";
-import { parseEnvFile, resolveEnvironment } from "./options/environment.ts";
 import { readHealth } from "./options/health.ts";
 import { labelFileLines, parseLabels } from "./options/labels.ts";
 import { readLog } from "./options/log.ts";
 import { parseMount } from "./options/mount.ts";
 import { parseSecurityOptions } from "./options/security.ts";
 import { parseVolume } from "./options/volume.ts";
+import { present, readProcess, readTextFile, type Surroundings } from "./read-process.ts";
 import { readConnection } from "./registry-flags.ts";
-import type { EXEC_FLAGS, PROCESS_FLAGS, RUN_FLAGS } from "./run-flags.ts";
+import type { RUN_FLAGS } from "./run-flags.ts";
 import { UsageError } from "./usage-error.ts";
-
-/** What the flags are read against. */
-export interface Surroundings {
-  env: Readonly<Record<string, string | undefined>>;
-  cwd: string;
-}
 
 export interface RunRequest {
   options: RunOptions;
@@ -141,16 +126,6 @@ export function readRun(parsed: Parsed<typeof RUN_FLAGS>, around: Surroundings):
   return { options, warnings };
 }
 
-export function readExec(parsed: Parsed<typeof EXEC_FLAGS>, around: Surroundings): ExecOptions {
-  const [container = "", ...command] = parsed.words;
-  return { ...readProcess(parsed.flags, around), container, command, privileged: parsed.flags.privileged };
-}
-
-/** `{ [key]: value }`, or nothing: an absent option is absent, not undefined. */
-function present<K extends string, T>(key: K, value: T | undefined): { [P in K]?: T } {
-  return (value === undefined ? {} : { [key]: value }) as { [P in K]?: T };
-}
-
 function nonEmpty<T extends object>(value: T): T | undefined {
   return Object.keys(value).length === 0 ? undefined : value;
 }
@@ -175,21 +150,6 @@ function readSource(
     });
   }
   return { source: { image }, command };
-}
-
-function readProcess(flags: FlagValues<typeof PROCESS_FLAGS>, around: Surroundings): ProcessOptions {
-  const fromFiles = flags.envFile.flatMap((path) => parseEnvFile(readTextFile(path, around.cwd), path, around.env));
-  const { env, unsetEnv } = resolveEnvironment(flags.env, around.env);
-  return {
-    detach: flags.detach,
-    interactive: flags.interactive,
-    tty: flags.tty,
-    ...present("detachKeys", flags.detachKeys),
-    env: [...fromFiles, ...env],
-    unsetEnv,
-    ...present("user", flags.user),
-    ...present("workdir", flags.workdir),
-  };
 }
 
 function readMounts(flags: FlagValues<typeof RUN_FLAGS>, cwd: string): MountRequest[] {
@@ -235,15 +195,4 @@ function readPorts(flags: FlagValues<typeof RUN_FLAGS>): Pick<RunOptions, "publi
     ...(flags.publishAll && own && { publishAll: true }),
     ...(flags.expose.length > 0 && { expose: flags.expose.flat() }),
   };
-}
-
-function readTextFile(path: string, cwd: string): string {
-  try {
-    return readFileSync(resolve(cwd, path), "utf8");
-  } catch (cause) {
-    const missing = (cause as NodeJS.ErrnoException).code === "ENOENT";
-    throw new UsageError(`Cannot read "${path}": ${missing ? "it does not exist" : (cause as Error).message}`, {
-      cause,
-    });
-  }
 }

@@ -1,11 +1,10 @@
-/** The flags of `run`, and those it shares with `exec`. */
+/** The flags of `run` and `create`. */
 
 import { boolean, bytes, choice, duration, type Flags, list, string, value } from "./flags.ts";
 import { LOCK_FLAGS } from "./lock-flags.ts";
 import { parseAddHost } from "./options/add-host.ts";
 import { parseCapabilities } from "./options/capability.ts";
 import { CGROUP_FLAGS } from "./options/cgroup-limit.ts";
-import { parseDetachKeys } from "./options/detach-keys.ts";
 import { parseDevice, parseGpus } from "./options/device.ts";
 import { parseDnsOption, parseDnsSearch, parseDnsServer } from "./options/dns.ts";
 import { HEALTH_FLAGS } from "./options/health.ts";
@@ -23,42 +22,13 @@ import { parseTmpfs } from "./options/tmpfs.ts";
 import { parseUlimit } from "./options/ulimit.ts";
 import { parseUserns } from "./options/userns.ts";
 import { parseImageVolume, parseVolumesFrom } from "./options/volumes-from.ts";
-import { parseEntrypoint, parseHostname, parseName, parseUser, parseWorkdir } from "./options/words.ts";
+import { parseEntrypoint, parseHostname, parseName } from "./options/words.ts";
+import { PROCESS, PROCESS_FLAGS } from "./process-flags.ts";
 import { CONNECTION_FLAGS, RETRY_FLAGS } from "./registry-flags.ts";
 
-const PROCESS = "Process";
 const FILES = "Files";
 const ISOLATION = "Isolation";
 const LIFE = "Life";
-
-export const PROCESS_FLAGS = {
-  detach: boolean({ short: "d", help: "run in the background and print the container's id" }),
-  interactive: boolean({ short: "i", help: "keep standard input open" }),
-  tty: boolean({ short: "t", help: "give the program a terminal" }),
-  detachKeys: value(parseDetachKeys, {
-    placeholder: "KEYS",
-    help: 'keys that leave a terminal and let the program go on (default "ctrl-p,ctrl-q"; "" for none)',
-  }),
-  env: list({
-    short: "e",
-    placeholder: "NAME[=VALUE]",
-    group: PROCESS,
-    help: "set a variable; without a value, the host's",
-  }),
-  envFile: list({ placeholder: "FILE", group: PROCESS, help: "read variables from a file, one a line" }),
-  user: value(parseUser, {
-    short: "u",
-    placeholder: "UID[:GID]",
-    group: PROCESS,
-    help: "run as this user, by id or name",
-  }),
-  workdir: value(parseWorkdir, {
-    short: "w",
-    placeholder: "DIR",
-    group: PROCESS,
-    help: "start in this directory of the container",
-  }),
-} satisfies Flags;
 
 export const RUN_FLAGS = {
   ...PROCESS_FLAGS,
@@ -264,9 +234,3 @@ export const RUN_FLAGS = {
 /** `create` starts nothing. */
 const { detach: _detach, detachKeys: _detachKeys, ...created } = RUN_FLAGS;
 export const CREATE_FLAGS = created satisfies Flags;
-
-export const EXEC_FLAGS = {
-  ...PROCESS_FLAGS,
-  detach: { ...PROCESS_FLAGS.detach, help: "run in the background" },
-  privileged: boolean({ group: PROCESS, help: "have all capabilities of the container's user namespace" }),
-} satisfies Flags;

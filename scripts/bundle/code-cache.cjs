@@ -1,5 +1,5 @@
 /**
- * usage: code-cache DIST: what V8 compiles of DIST/hot.cjs and DIST/main.cjs, for the launcher beside this file.
+ * usage: code-cache DIST: what V8 compiles of the files of the command line in DIST, for the launcher beside this file.
  *
  * V8 compiles a function when it is first called. So the program runs before the cache is taken, else the cache would hold the outline only: what
  * is started most, up to where it would become the helper. The store in TSBOX_ROOT may have a container "warm", which is said to run.
@@ -12,7 +12,7 @@ const { Script } = require("node:vm");
 
 const dist = resolve(process.argv[2]);
 const scripts = {};
-for (const name of ["hot", "main"]) {
+for (const name of ["hot", "run", "ps", "diff", "main"]) {
   const filename = join(dist, `${name}.cjs`);
   scripts[name] = new Script(readFileSync(filename, "latin1"), { filename });
 }
@@ -50,18 +50,16 @@ function next() {
   }
   for (const name of ["SIGINT", "SIGTERM", "uncaughtException", "unhandledRejection"]) process.removeAllListeners(name);
   process.argv = [process.argv[0], join(dist, "tsbox"), ...command];
-  const hot = {};
-  let main;
-  run("hot", hot, (path) => {
-    main ??= run("main", {}, hot);
-    return main.modules[path]();
-  });
-}
-
-function run(name, exports, partner) {
-  const filename = join(dist, `${name}.cjs`);
-  scripts[name].runInThisContext()(exports, createRequire(filename), module, filename, dist, partner);
-  return exports;
+  const loaded = {};
+  const load = (name) => {
+    const filename = join(dist, `${name}.cjs`);
+    const exports = {};
+    loaded[name] = exports;
+    scripts[name].runInThisContext()(exports, createRequire(filename), filename, dist, modules);
+    return exports;
+  };
+  const modules = (name) => (loaded[name] ?? load(name)).modules;
+  load("hot");
 }
 
 process.exit = () => {

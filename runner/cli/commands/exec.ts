@@ -1,5 +1,5 @@
-import { readExec } from "../read-run.ts";
-import { EXEC_FLAGS } from "../run-flags.ts";
+import { EXEC_FLAGS } from "../process-flags.ts";
+import { readExec } from "../read-process.ts";
 import { defineVerb, engineOf } from "../verb.ts";
 
 export default defineVerb({

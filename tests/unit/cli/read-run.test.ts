@@ -4,8 +4,10 @@ import { join } from "node:path";
 import { test } from "uvu";
 import * as assert from "uvu/assert";
 import { parseArgv } from "../../../runner/cli/argv.ts";
-import { readExec, readRun } from "../../../runner/cli/read-run.ts";
-import { EXEC_FLAGS, RUN_FLAGS } from "../../../runner/cli/run-flags.ts";
+import { EXEC_FLAGS } from "../../../runner/cli/process-flags.ts";
+import { readExec } from "../../../runner/cli/read-process.ts";
+import { readRun } from "../../../runner/cli/read-run.ts";
+import { RUN_FLAGS } from "../../../runner/cli/run-flags.ts";
 
 const folder = mkdtempSync(join(tmpdir(), "tsbox-cli-"));
 const around = { env: { HOST: "h", EMPTY: "" }, cwd: folder };
