@@ -18,7 +18,7 @@ import {
   UNSEEN_TERMINAL,
 } from "../plan/build.ts";
 import { capabilityMask } from "../plan/capabilities.ts";
-import { type Identity, rootIsCaller } from "../plan/idmap.ts";
+import { type Identity, parseSubids, rootIsCaller } from "../plan/idmap.ts";
 import { GUARDED, type KernelAccess, type UserMount } from "../plan/mounts.ts";
 import { DEFAULT_PATH, processArgv, processEnv } from "../plan/process.ts";
 import { sharedWith } from "../plan/shared.ts";
@@ -462,7 +462,11 @@ function warnSingle(engine: Engine): void {
   const why =
     host.mapTools === undefined
       ? "newuidmap is not installed"
-      : `/etc/subuid and /etc/subgid have no range for ${host.user}`;
+      : host.noNewPrivileges
+        ? "newuidmap gains no privilege here (an outer sandbox has set no_new_privs)"
+        : parseSubids(host.subuid + host.subgid, host.user, host.uid).length > 0
+          ? "your range of ids does not exist in the user namespace around"
+          : `/etc/subuid and /etc/subgid have no range for ${host.user}`;
   engine.warn(
     `one id only: ${why}, so files of other owners and a change of user do not work inside ("tsbox doctor" tells the fix)`,
   );

@@ -1,8 +1,10 @@
+import { existsSync, readlinkSync } from "node:fs";
 import { makeFolder } from "../base/make-folder.ts";
 import { checkFeatures } from "../helper/client.ts";
-import { parseSubids } from "../plan/idmap.ts";
+import { isInitialMap, parseSubids } from "../plan/idmap.ts";
 import { isOlder, kernelShortcomings, needsKernel } from "../plan/kernel-needs.ts";
 import type { StorageDriver } from "../plan/storage.ts";
+import { userNamespaceHint } from "../plan/user-namespace.ts";
 import { readText } from "../sys/host-facts.ts";
 import type { Engine } from "./engine.ts";
 import { decide, type FoundStorage } from "./try-storage.ts";
@@ -128,6 +130,7 @@ export async function doctor(engine: Engine): Promise<Finding[]> {
   for (const detail of kernelShortcomings(host.kernel)) {
     findings.push({ feature: "kernel", ok: false, needed: false, purpose: "what this kernel is too old for", detail });
   }
+  tellRanges(engine, findings);
   if (host.uid !== 0 && parseSubids(host.subuid, host.user, host.uid).length === 0) {
     for (const finding of findings) {
       if (finding.feature === "subuid-range") finding.detail = `no line for ${host.user} in /etc/subuid`;
@@ -135,6 +138,24 @@ export async function doctor(engine: Engine): Promise<Finding[]> {
   }
   return findings;
 }
+
+/** A range of a few ids is one, but images have users up to 65534. */
+function tellRanges({ host }: Engine, findings: Finding[]): void {
+  const finding = findings.find(({ feature }) => feature === "subuid-range");
+  const [uids, gids] = [host.subuid, host.subgid].map((text) => parseSubids(text, host.user, host.uid));
+  if (!finding?.ok || !uids?.length || !gids?.length) return;
+  const total = (ranges: { count: number }[]) => ranges.reduce((sum, { count }) => sum + count, 0);
+  const least = Math.min(total(uids), total(gids));
+  finding.detail = uids.map(({ start, count }) => `${start}:${count}`).join(", ");
+  if (least >= USUAL_IDS) return;
+  const range = freeRange(host.subuid + host.subgid);
+  finding.ok = false;
+  finding.detail += `: no user above id ${least} can be had; files of such owners keep them beside`;
+  finding.fix = `sudo usermod --add-subuids ${range} --add-subgids ${range} ${host.user}`;
+}
+
+/** Up to "nobody". */
+const USUAL_IDS = 65_534;
 
 /** Where user namespaces are refused nothing else can be tried: what to do about it is said once. */
 function namesOneCause(findings: Finding[]): void {
@@ -182,19 +203,33 @@ function outer(): string {
   return "an outer container or seccomp filter refuses it: allow it there";
 }
 
-/** The three ways in which distributions refuse user namespaces, each with its switch. */
+/** Why a user namespace was refused, and what to do. */
 export function userNamespaceFix(detail = ""): string {
-  if (readText("/proc/sys/kernel/apparmor_restrict_unprivileged_userns").trim() === "1") {
-    return "sudo sysctl -w kernel.apparmor_restrict_unprivileged_userns=0   (or an AppArmor profile with `userns,` for tsbox-helper)";
+  const number = (path: string) => {
+    const text = readText(path).trim();
+    return text === "" ? undefined : Number(text);
+  };
+  const [apparmor, clone, most] = [
+    "/proc/sys/kernel/apparmor_restrict_unprivileged_userns",
+    "/proc/sys/kernel/unprivileged_userns_clone",
+    "/proc/sys/user/max_user_namespaces",
+  ].map(number);
+  const facts = {
+    ...(apparmor !== undefined && { apparmor }),
+    ...(clone !== undefined && { clone }),
+    ...(most !== undefined && { most }),
+    filtered: /^Seccomp:\s*2/m.test(readText("/proc/self/status")),
+    initial: isInitialMap(readText("/proc/self/uid_map")),
+    ownProc: isOwnProc(),
+    known: existsSync("/proc/self/ns/user") || !existsSync("/proc/self"),
+  };
+  return userNamespaceHint(facts, detail);
+}
+
+function isOwnProc(): boolean {
+  try {
+    return readlinkSync("/proc/self") === String(process.pid);
+  } catch {
+    return false;
   }
-  if (readText("/proc/sys/kernel/unprivileged_userns_clone").trim() === "0") {
-    return "sudo sysctl -w kernel.unprivileged_userns_clone=1";
-  }
-  if (readText("/proc/sys/user/max_user_namespaces").trim() === "0" || detail.includes("ENOSPC")) {
-    return "sudo sysctl -w user.max_user_namespaces=15000";
-  }
-  if (/^Seccomp:\s*2/m.test(readText("/proc/self/status"))) {
-    return "the seccomp filter of an outer container refuses it: start that one with --security-opt seccomp=unconfined";
-  }
-  return "the kernel must be built with CONFIG_USER_NS";
 }

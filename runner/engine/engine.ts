@@ -1,7 +1,7 @@
 import { join } from "node:path";
 import { TsboxError } from "../base/error.ts";
 import { ContainerFiles } from "../container/record.ts";
-import { type Identity, makeIdentity, parseSubids } from "../plan/idmap.ts";
+import { type Identity, makeIdentity, mappedSubids, parseSubids } from "../plan/idmap.ts";
 import type { StorageDriver } from "../plan/storage.ts";
 import { gatherHostFacts, type HostFacts } from "../sys/host-facts.ts";
 import { type LockOptions, type LockPolicy, lockPolicy } from "./lock/policy.ts";
@@ -54,10 +54,10 @@ export function openEngine(options: EngineOptions = {}): Engine {
         {
           uid: host.uid,
           gid: host.gid,
-          subuid: parseSubids(host.subuid, host.user, host.uid),
-          subgid: parseSubids(host.subgid, host.user, host.uid),
+          subuid: mappedSubids(parseSubids(host.subuid, host.user, host.uid), host.maps.uid),
+          subgid: mappedSubids(parseSubids(host.subgid, host.user, host.uid), host.maps.gid),
           ...(host.ownMaps && { ownMaps: host.ownMaps }),
-          ...(host.mapTools && { mapTools: host.mapTools }),
+          ...(host.mapTools && (host.uid === 0 || !host.noNewPrivileges) && { mapTools: host.mapTools }),
         },
         keepID,
       ),

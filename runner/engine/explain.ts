@@ -315,6 +315,7 @@ const RULES: readonly Rule[] = [
     code: "ID_NOT_MAPPED",
     op: /^user$/,
     errno: ["EINVAL", "EPERM"],
+    reason: "the container has no such id",
     hint: "the id is not among those mapped into the container: choose another with -u, or get more ids in /etc/subuid and /etc/subgid",
   },
   {

@@ -58,13 +58,13 @@ export function makeIdentity(facts: IdentityFacts, keepId?: { uid?: number; gid?
 const ROOT_IDS = 65536;
 
 /** Each id as it is. A range of a map must lie in one range of the map above, so their borders are kept. */
-function sameIDs(ownMap = ""): IdRange[] {
+function sameIDs(ownMap = "", most = ROOT_IDS): IdRange[] {
   const ranges = ownMap
     .trim()
     .split("\n")
     .map((line) => line.trim().split(/\s+/).map(Number))
-    .filter(([inside = ROOT_IDS]) => inside < ROOT_IDS)
-    .map(([inside = 0, , count = 0]) => ({ inside, outside: inside, count: Math.min(count, ROOT_IDS - inside) }));
+    .filter(([inside = most]) => inside < most)
+    .map(([inside = 0, , count = 0]) => ({ inside, outside: inside, count: Math.min(count, most - inside) }));
   return ranges.length > 0 ? ranges : [{ inside: 0, outside: 0, count: ROOT_IDS }];
 }
 
@@ -110,6 +110,18 @@ export function parseSubids(text: string, user: string, uid: number): SubidRange
     ranges.push({ start: Number(start), count: Number(count) });
   }
   return ranges;
+}
+
+/** What of the ranges exists in this user namespace, whose own map is given: inside a container or sandbox a part, or nothing. */
+export function mappedSubids(ranges: SubidRange[], ownMap: string): SubidRange[] {
+  if (ownMap.trim() === "" || isInitialMap(ownMap)) return ranges;
+  return ranges.flatMap(({ start, count }) =>
+    sameIDs(ownMap, Number.POSITIVE_INFINITY).flatMap((own) => {
+      const first = Math.max(start, own.inside);
+      const end = Math.min(start + count, own.inside + own.count);
+      return first < end ? [{ start: first, count: end - first }] : [];
+    }),
+  );
 }
 
 /** Whether container root is the caller; with keep-id it is the first of the subordinate range. */

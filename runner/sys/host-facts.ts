@@ -12,6 +12,10 @@ export interface HostFacts {
   subuid: string;
   subgid: string;
   mapTools?: { uid: string; gid: string } | undefined;
+  /** Programs that are setuid root gain nothing: an outer sandbox has seen to that. */
+  noNewPrivileges: boolean;
+  /** Texts of /proc/self/uid_map and gid_map. */
+  maps: { uid: string; gid: string };
   /** Of root only: texts of /proc/self/uid_map and gid_map. In a container root is not the machine's, and has some ids only. */
   ownMaps?: { uid: string; gid: string } | undefined;
   /** As `uname -r` says. */
@@ -26,6 +30,7 @@ export interface HostFacts {
 /** Each fact is looked up when it is first asked for: `exec` and `ps` ask for few, and each costs some system calls. */
 export function gatherHostFacts(env: NodeJS.ProcessEnv = process.env): HostFacts {
   const uid = process.geteuid?.() ?? 0;
+  const maps = () => ({ uid: readText("/proc/self/uid_map"), gid: readText("/proc/self/gid_map") });
   return lazily<HostFacts>({
     uid: () => uid,
     gid: () => process.getegid?.() ?? 0,
@@ -35,8 +40,9 @@ export function gatherHostFacts(env: NodeJS.ProcessEnv = process.env): HostFacts
     subgid: () => readText("/etc/subgid"),
     mapTools: () => mapTools(env),
     // of root only
-    ownMaps: () =>
-      uid === 0 ? { uid: readText("/proc/self/uid_map"), gid: readText("/proc/self/gid_map") } : undefined,
+    ownMaps: () => (uid === 0 ? maps() : undefined),
+    maps,
+    noNewPrivileges: () => /^NoNewPrivs:\s*1/m.test(readText("/proc/self/status")),
     kernel: () => readText("/proc/sys/kernel/osrelease").trim(),
     arch: () => process.arch,
     cwd: currentDirectory,
