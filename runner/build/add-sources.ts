@@ -1,7 +1,7 @@
 import { createReadStream } from "node:fs";
 import { TsboxError } from "../base/error.ts";
 import { layerRecord, RecordKind } from "../layers/abi.ts";
-import { decompress, sniff } from "../layers/decompress.ts";
+import { decompressArchive, sniffArchive } from "../layers/decompress.ts";
 import { readEntries } from "../layers/reader.ts";
 import type { OutgoingEntry } from "../layers/writer.ts";
 import { isGitAddress } from "./context/git-address.ts";
@@ -88,15 +88,15 @@ async function isTar(open: () => AsyncIterable<Uint8Array>, name: string): Promi
       head = Buffer.from(chunk);
       break;
     }
-    if (sniff(head) !== "none") {
+    if (sniffArchive(head) !== "none") {
       head = Buffer.alloc(0);
-      for await (const chunk of decompress(open())) {
+      for await (const chunk of decompressArchive(open())) {
         head = Buffer.concat([head, chunk]);
         if (head.length >= 512) break;
       }
     }
   } catch (error) {
-    // xz and the like: only an archive's name says that it is one
+    // lzip and the like: only an archive's name says that it is one
     if (error instanceof TsboxError && error.code === "UNSUPPORTED_COMPRESSION" && /\.(tar\.\w+|t[xb]z2?)$/.test(name))
       throw error;
     return false;
@@ -115,7 +115,7 @@ async function isTar(open: () => AsyncIterable<Uint8Array>, name: string): Promi
 }
 
 async function* archiveEntries(source: AsyncIterable<Uint8Array>): AsyncGenerator<OutgoingEntry> {
-  for await (const { record, content } of readEntries(decompress(source), { whiteouts: false })) {
+  for await (const { record, content } of readEntries(decompressArchive(source), { whiteouts: false })) {
     if (record.kind === RecordKind.FILE) {
       yield { record: { ...record, flags: 0, data: record.size }, content };
     } else yield { record };

@@ -203,8 +203,8 @@ export class CopyLayer {
   *#below(place: string, entries: SourceEntry[]): Generator<OutgoingEntry> {
     for (const entry of entries) {
       if (entry.path === "") {
-        // a folder that is there stays as it is; one that we made gets the source's mode
-        if (this.#fresh.has(place)) yield this.#entry(place, entry);
+        // what is copied is what the folder holds: the destination is made as any parent is, but for what --chmod says
+        if (this.#fresh.has(place) && (this.#request.mode || this.#request.parents)) yield this.#entry(place, entry);
         continue;
       }
       const path = place === "" ? entry.path : `${place}/${entry.path}`;
@@ -216,8 +216,8 @@ export class CopyLayer {
         const there = this.#tree.lookup(path, false);
         if (there && isFolder !== (there.kind === "directory")) throw this.#inTheWay(there);
         if (isFolder) {
-          if (there) continue;
-          this.#fresh.add(path);
+          // one that is there gets the source's mode and owner, as in BuildKit
+          if (!there) this.#fresh.add(path);
         }
       }
       if (entry.linked === undefined) yield this.#entry(path, entry);

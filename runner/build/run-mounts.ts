@@ -172,8 +172,9 @@ async function cache(
       const { applyEntries } = await import("../engine/apply-entries.ts");
       await applyEntries(identity, staged, start);
     }
+    // while it is still the caller's
+    chmodSync(staged, mode);
     await give(identity, staged, owner);
-    if (owner.uid === 0) chmodSync(staged, mode);
     try {
       renameSync(staged, join(folder, "data"));
     } catch (error) {

@@ -4,7 +4,7 @@ import { posix } from "node:path";
 import { abortable } from "../base/abortable.ts";
 import { TsboxError } from "../base/error.ts";
 import { type LayerRecord, RecordKind } from "../layers/abi.ts";
-import { decompress, sniff } from "../layers/decompress.ts";
+import { decompressArchive, sniffArchive } from "../layers/decompress.ts";
 import { readEntries } from "../layers/reader.ts";
 import { scanArchive, Unscannable } from "../layers/scan.ts";
 import { isDigest } from "../oci/digest.ts";
@@ -122,7 +122,7 @@ async function* inputEntries(path: string | undefined): AsyncGenerator<InputEntr
 async function isPlainFile(path: string): Promise<boolean> {
   if (!statSync(path).isFile()) return false;
   try {
-    return sniff(await readHead(path, 0)) === "none";
+    return sniffArchive(await readHead(path, 0)) === "none";
   } catch (cause) {
     throw cause instanceof TsboxError ? cause : unreadable(path, cause);
   }
@@ -166,7 +166,7 @@ function unreadable(path: string, cause: unknown): TsboxError {
 }
 
 async function* archiveEntries(source: AsyncIterable<Uint8Array>): AsyncGenerator<InputEntry> {
-  for await (const { record, path, content } of readEntries(decompress(source), { whiteouts: false })) {
+  for await (const { record, path, content } of readEntries(decompressArchive(source), { whiteouts: false })) {
     if (record.kind === RecordKind.FILE) yield { path, content };
     else yield* linkEntry(record, path);
   }

@@ -33,8 +33,17 @@ export function sniff(head: Uint8Array): Compression {
   });
 }
 
+/** Of an archive that is no layer: docker takes more of those. */
+export function sniffArchive(head: Uint8Array): Compression | "xz" | "bzip2" {
+  const [name] = REFUSED.find(([, signature]) => signature.every((byte, i) => head[i] === byte)) ?? [];
+  return name === "xz" || name === "bzip2" ? name : sniff(head);
+}
+
 /** The source again, and what its first bytes say. */
-async function look(source: ByteSource): Promise<{ compression: Compression; whole: AsyncGenerator<Uint8Array> }> {
+async function look<T>(
+  source: ByteSource,
+  tell: (head: Uint8Array) => T,
+): Promise<{ compression: T; whole: AsyncGenerator<Uint8Array> }> {
   const chunks = iterate(source);
   const first: Uint8Array[] = [];
   let length = 0;
@@ -59,7 +68,7 @@ async function look(source: ByteSource): Promise<{ compression: Compression; who
     length += value.length;
   }
   try {
-    return { compression: sniff(Buffer.concat(first)), whole: whole() };
+    return { compression: tell(Buffer.concat(first)), whole: whole() };
   } catch (error) {
     await chunks.return?.();
     throw error;
@@ -68,8 +77,16 @@ async function look(source: ByteSource): Promise<{ compression: Compression; who
 
 /** Plain bytes of a source that may be compressed by gzip (also several members in a row) or zstd. */
 export async function* decompress(source: ByteSource): AsyncGenerator<Uint8Array> {
-  const { compression, whole } = await look(source);
+  const { compression, whole } = await look(source, sniff);
   if (compression === "gzip") yield* throughTransform(whole, createGunzip);
   else if (compression === "zstd") yield* unzstd(whole);
   else yield* whole;
+}
+
+/** The same of an archive that is no layer, also by xz or bzip2. */
+export async function* decompressArchive(source: ByteSource): AsyncGenerator<Uint8Array> {
+  const { compression, whole } = await look(source, sniffArchive);
+  if (compression === "xz") yield* (await import("./xz.ts")).unxz(whole);
+  else if (compression === "bzip2") yield* (await import("./bunzip2.ts")).bunzip2(whole);
+  else yield* decompress(whole);
 }

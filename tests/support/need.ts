@@ -36,6 +36,7 @@ const PROGRAMS = [
   "attr",
   "buildah",
   "bwrap",
+  "bzip2",
   "chromium",
   "curl",
   "docker-registry",
@@ -53,6 +54,7 @@ const PROGRAMS = [
   "systemd-run",
   "tmux",
   "umoci",
+  "xz",
   "zstd",
 ];
 

@@ -3,7 +3,7 @@ import { dirname, join } from "node:path";
 import { TsboxError, visible } from "../../base/error.ts";
 import { applyEntries } from "../../engine/apply-entries.ts";
 import { RecordKind } from "../../layers/abi.ts";
-import { decompress, sniff } from "../../layers/decompress.ts";
+import { decompressArchive, sniffArchive } from "../../layers/decompress.ts";
 import { readEntries } from "../../layers/reader.ts";
 import type { OutgoingEntry } from "../../layers/writer.ts";
 import { ignoreOf } from "../ignore.ts";
@@ -41,7 +41,7 @@ export async function archiveOrDockerfile(
       yield value;
     }
   }
-  const isTar = sniff(start) !== "none" || start.subarray(257, 262).toString("latin1") === "ustar";
+  const isTar = sniffArchive(start) !== "none" || start.subarray(257, 262).toString("latin1") === "ustar";
   if (!isTar) return { folder, given: given ?? (await all(whole())) };
   await applyEntries(world.identity, folder, contextEntries(whole()), world.options.signal);
   return { folder, given };
@@ -62,7 +62,7 @@ export async function fetchedTree(world: ArchiveWorld, address: string): Promise
 
 /** Who owns a file of the context is of no account, but the caller must be able to read it. */
 async function* contextEntries(source: AsyncIterable<Uint8Array>): AsyncGenerator<OutgoingEntry> {
-  for await (const { record, content } of readEntries(decompress(source), { whiteouts: false })) {
+  for await (const { record, content } of readEntries(decompressArchive(source), { whiteouts: false })) {
     const readable = record.kind === RecordKind.DIRECTORY ? 0o700 : record.kind === RecordKind.FILE ? 0o400 : 0;
     const own = { ...record, uid: 0, gid: 0, mode: record.mode | readable };
     if (record.kind === RecordKind.FILE) yield { record: { ...own, flags: 0, data: record.size }, content };

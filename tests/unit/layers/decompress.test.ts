@@ -1,7 +1,7 @@
 import { gzipSync } from "node:zlib";
 import { test } from "uvu";
 import * as assert from "uvu/assert";
-import { decompress, sniff } from "../../../runner/layers/decompress.ts";
+import { decompress, decompressArchive, sniff } from "../../../runner/layers/decompress.ts";
 import { unzstd } from "../../../runner/layers/zstd.ts";
 import { chunks, concat } from "./archives.ts";
 
@@ -144,6 +144,72 @@ test("unzstd() in JavaScript refuses a window that would fill the memory, before
     message = (error as Error).message;
   }
   assert.match(message, /needs a window of more than 128 MiB/);
+});
+
+/** The first 2000 lines of TEXT by bzip2 -1 and by xz -9. */
+const SHORT = TEXT.subarray(0, 53800);
+const BZIP2 = Buffer.from(
+  "QlpoMTFBWSZTWSJxiCUANlXZgAAQQAB/4CdljqBQA34AAAPAoAAAyZBQAABkyCgAADJkCaqoAaNAGnqApVIB/qlTIAGe4Sq+oSq9ydycE4J4J5J6Jick+hPYnuTyTExOhMTExMTExMTwTExMTqTExMTExMTuTExMTE7ExMTExMTsTExMTExO5MTExMTqTExMTExMTwTExMToTExMTExMTE8kxMTgmJiYmJiYmJieiYTExMTExMTExMTE+AlV9wlV9ick5JyTknJOSck5J7E9ExMTExMTExMTE9CLExOhMTExMTExMTyIsTExOpMTExMTExPAixMTExOxMTExMTE7iLExMTExO5MTExMTsIsTExMTExPBMTExOoixMTExMTExPJMTE6CLExMTExMTExPRMTgRcE4JiYmJiYmJiYnoRf0JVfwEqvgJVf4SDFUgxVIPlUg0qkGKpBpVIMqpBiqQfqpBrqpBzqkGVUgyqpB/F3JFOFCQInGIJQ==",
+  "base64",
+);
+const XZ = Buffer.from(
+  "/Td6WFoAAATm1rRGAgAhARwAAAAQz1jM4NInAP1dADYaSh8IoCYDTQad+LdW7Q7yi2Varspju4NDbfOzYass9I6/ancdLUIUbXgsG4w2aQjzm5sgEygSPg4sTDN5Bjkn711Ijs1gfsE5gJ+wUgR88cuwrMNjP1Yk/84Xnz+gQjttviap2cgDBgVCFsUeMV3s/Dv1qeikxp/+0bPtUBvIkd7vEjwPHvxXok65X7XksI4IyfsdG3J3A/fU77/8kAZYprmIyYxerl1YIgtkb6q8k47ECpcKRAOkRS3884HUP2Pu9UtUShspaisK3VUJAGnwimjTSIXHONb80kaywEp/pAeMqLu/Sy2NwGaX3SG+/b845mpNH/eQA6aV6wAAAAAAzyGrNgt+EfkAAZkCqKQDAKNXf/6xxGf7AgAAAAAEWVo=",
+  "base64",
+);
+
+async function archiveRefusal(bytes: Uint8Array): Promise<string> {
+  try {
+    await concat(decompressArchive(chunks(bytes, 100)));
+  } catch (error) {
+    assert.is((error as Error).name, "TsboxError");
+    return (error as Error).message;
+  }
+  throw new Error("the data was accepted");
+}
+
+test("decompressArchive() reads bzip2 and xz, too, however they are cut up", async () => {
+  for (const size of SIZES) {
+    for (const bytes of [SHORT, gzipSync(SHORT), BZIP2, XZ]) {
+      assert.ok(SHORT.equals(await concat(decompressArchive(chunks(bytes, size)))));
+    }
+  }
+  const twice = await concat(decompressArchive(chunks(Buffer.concat([BZIP2, BZIP2]), 999)));
+  assert.ok(Buffer.concat([SHORT, SHORT]).equals(twice));
+});
+
+test("two xz streams may be read at the same time", async () => {
+  const read = () => concat(decompressArchive(chunks(XZ, 50)));
+  for (const found of await Promise.all([read(), read(), read()])) assert.ok(SHORT.equals(found));
+});
+
+test("decompressArchive() refuses bzip2 and xz data that are cut off or damaged, wherever", async () => {
+  for (const bytes of [BZIP2, XZ]) {
+    for (let length = 7; length < bytes.length; length += 5) {
+      assert.match(await archiveRefusal(bytes.subarray(0, length)), /cut off|damaged/);
+    }
+    for (let at = 6; at < bytes.length; at += 3) {
+      const changed = Buffer.from(bytes);
+      changed[at] = (changed[at] as number) ^ 0x10;
+      const told = await archiveRefusal(changed).catch(() => "");
+      // padding may hold anything
+      assert.match(told, /^Cannot decompress archive: |^$/);
+    }
+  }
+});
+
+test("what has the beginning of bzip2 and is made up ends, and with an error", async () => {
+  let seed = 1;
+  const random = () => {
+    seed = (seed * 1103515245 + 12345) & 0x7fffffff;
+    return seed >> 16;
+  };
+  const head = BZIP2.subarray(0, 14);
+  for (let n = 0; n < 300; n++) {
+    const noise = Buffer.from(Array.from({ length: 400 }, random));
+    // as much of the real beginning as gets it further in
+    const bytes = Buffer.concat([head, BZIP2.subarray(14, 14 + (n % 60)), noise]);
+    assert.match(await archiveRefusal(bytes), /damaged|cut off|too old/);
+  }
 });
 
 test.run();
