@@ -2,7 +2,8 @@
  * The program dies with its monitor by its parent-death signal; but the kernel takes that signal away
  * from a process whose ids change (prctl(2), PR_SET_PDEATHSIG): one that drops root as `su` and `gosu`
  * do, or that executes a setuid file. For these a second process stands beside the monitor, whose ids
- * never change: it does nothing but wait for the monitor's death, and then kills the program.
+ * never change: it does nothing but wait for the monitor's death, and then kills the program. The same where the pid
+ * namespace is not the container's own: what the program has left there would outlive it.
  */
 #include "helper.h"
 
@@ -16,9 +17,11 @@ static pid_t guard;
 #define MASK(capability) (1ull << (capability))
 
 /* Pid 1 of --init stays what it is, and a joined program ends with its container. */
-static bool may_lose_signal(const struct plan *plan)
+static bool needs_guard(const struct plan *plan)
 {
     const struct op *capabilities = plan_find(plan, "capabilities");
+    if (plan->lock && !plan->join_pid && !plan->namespaces[NS_PID])
+        return true;
     if (plan->init || plan->join_pid)
         return false;
     return !capabilities || !plan_find(plan, "no-new-privs") ||
@@ -40,12 +43,13 @@ _Noreturn static void keep_watch(const struct monitor *monitor, pid_t parent)
     while (getppid() == parent)
         sigwaitinfo(&death, NULL);
     syscall(SYS_pidfd_send_signal, pidfd, SIGKILL, NULL, 0);
+    processes_kill(&monitor->mounts);
     _exit(0);
 }
 
 void guard_begin(const struct monitor *monitor)
 {
-    if (monitor->pidfd < 0 || !may_lose_signal(&monitor->run->plan))
+    if (monitor->pidfd < 0 || !needs_guard(&monitor->run->plan))
         return;
     pid_t parent = getpid();
     guard = fork();

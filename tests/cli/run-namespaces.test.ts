@@ -229,6 +229,22 @@ able("pause and stop of one with the host's pid namespace touch its own processe
   await tsbox("rm", "wide");
 });
 
+able("what shares a pid namespace goes with its monitor, too", async () => {
+  await tsbox("run", "-d", "--name", "orphans", "--pid", "host", "base", "sh", "-c", "(sleep 615 &); sleep 616");
+  const sleeping = () =>
+    readdirSync("/proc").filter((name) => {
+      try {
+        return /^\d+$/.test(name) && /sleep\0(615|616)\0/.test(readFileSync(`/proc/${name}/cmdline`, "latin1"));
+      } catch {
+        return false;
+      }
+    });
+  await until(() => sleeping().length === 2);
+  process.kill(Number(await field("orphans", "{{.State.MonitorPid}}")), "SIGKILL");
+  await until(() => sleeping().length === 0);
+  await tsbox("rm", "-f", "orphans");
+});
+
 able("--dns, --dns-search and --dns-option make resolv.conf; inspect tells them", async () => {
   const flags = [
     "--dns",
