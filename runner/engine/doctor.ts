@@ -83,8 +83,10 @@ const ROWS: Record<string, Row> = {
   },
   "proc-mount": {
     needed: true,
-    fix: () =>
-      "an outer container masks /proc: start it with --security-opt unmask=ALL (podman) or systempaths=unconfined (docker, tsbox); run --pid host does without",
+    fix: (_, detail) =>
+      !detail.includes("cover")
+        ? outer()
+        : "an outer container masks /proc: start it with --security-opt unmask=ALL (podman) or systempaths=unconfined (docker, tsbox); run --pid host does without",
   },
   "sysfs-mount": { needed: false, fix: outer },
   "mqueue-mount": { needed: true, fix: outer },
@@ -218,12 +220,17 @@ export function userNamespaceFix(detail = ""): string {
     ...(apparmor !== undefined && { apparmor }),
     ...(clone !== undefined && { clone }),
     ...(most !== undefined && { most }),
-    filtered: /^Seccomp:\s*2/m.test(readText("/proc/self/status")),
+    filtered: isFiltered(),
     initial: isInitialMap(readText("/proc/self/uid_map")),
     ownProc: isOwnProc(),
     known: existsSync("/proc/self/ns/user") || !existsSync("/proc/self"),
   };
   return userNamespaceHint(facts, detail);
+}
+
+/** Somebody has put a seccomp filter around this process. */
+export function isFiltered(): boolean {
+  return /^Seccomp:\s*2/m.test(readText("/proc/self/status"));
 }
 
 function isOwnProc(): boolean {

@@ -5,7 +5,7 @@ import { TsboxError, visible } from "../base/error.ts";
 import { HelperFailure } from "../helper/client.ts";
 import { isOlder, needsKernel, OLDEST_KERNEL } from "../plan/kernel-needs.ts";
 import type { HelperEvent } from "../plan/types.ts";
-import { userNamespaceFix } from "./doctor.ts";
+import { isFiltered, userNamespaceFix } from "./doctor.ts";
 import { ADDRESS_HINT, heldPortHint, lowPortHint } from "./explain-publish.ts";
 
 export type FailedEvent = Extract<HelperEvent, { event: "failed" }>;
@@ -455,9 +455,16 @@ export function explain(event: FailedEvent, kernel: string = release()): TsboxEr
   const hint = typeof rule?.hint === "function" ? rule.hint(event, kernel) : rule?.hint;
   return new TsboxError(`${action}: ${reason}${errno}${where}`, {
     code: rule?.code ?? "SETUP_FAILED",
-    hint: hint ?? (event.errno === "ENOSYS" ? oldKernelHint(kernel) : DOCTOR),
+    hint: hint ?? fallbackHint(event, kernel),
     exitCode: event.exitCode,
   });
+}
+
+function fallbackHint({ errno }: FailedEvent, kernel: string): string {
+  if (errno === "ENOSYS") return oldKernelHint(kernel);
+  return errno === "EPERM" && isFiltered()
+    ? "perhaps the seccomp filter of an outer container refuses it: start that one with --security-opt seccomp=unconfined"
+    : DOCTOR;
 }
 
 /** A system call that the kernel does not know. */

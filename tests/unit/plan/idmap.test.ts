@@ -1,6 +1,6 @@
 import { test } from "uvu";
 import * as assert from "uvu/assert";
-import { isMapped, makeIdentity, parseSubids } from "../../../runner/plan/idmap.ts";
+import { isMapped, makeIdentity, mappedSubids, parseSubids } from "../../../runner/plan/idmap.ts";
 
 const tools = { uid: "/usr/bin/newuidmap", gid: "/usr/bin/newgidmap" };
 const range = [{ start: 100000, count: 65536 }];
@@ -76,6 +76,18 @@ test("isMapped() knows the ends of a range", () => {
     [4, 5, 6, 7].map((id) => isMapped(map, id)),
     [false, true, true, false],
   );
+});
+
+test("mappedSubids() keeps what of a range exists in the user namespace around", () => {
+  const granted = [{ start: 100_000, count: 65_536 }];
+  assert.equal(mappedSubids(granted, "         0          0 4294967295\n"), granted);
+  assert.equal(mappedSubids(granted, ""), granted);
+  assert.equal(mappedSubids(granted, "1001 1001 1\n"), []);
+  assert.equal(mappedSubids(granted, "0 1001 1\n1 100000 120000\n"), [{ start: 100_000, count: 20_001 }]);
+  assert.equal(mappedSubids(granted, "0 0 100010\n100100 300000 5\n"), [
+    { start: 100_000, count: 10 },
+    { start: 100_100, count: 5 },
+  ]);
 });
 
 test.run();
