@@ -33,9 +33,11 @@ const SELDOM = [
   "node:module",
   "node:net",
   "node:os",
+  "node:readline",
   "node:stream",
   "node:tls",
   "node:url",
+  "node:v8",
 ];
 
 /**
