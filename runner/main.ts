@@ -94,9 +94,15 @@ async function lost(stream: NodeJS.WriteStream, error: NodeJS.ErrnoException): P
 }
 
 async function report(error: unknown): Promise<number> {
-  const { errorText, statusOf } = await import("./cli/print-error.ts");
-  process.stderr.write(errorText(error, debugAsked()));
-  return statusOf(error);
+  try {
+    const { errorText, statusOf } = await import("./cli/print-error.ts");
+    process.stderr.write(errorText(error, debugAsked()));
+    return statusOf(error);
+  } catch {
+    // the package went away while it ran: a fault here would be reported again, for ever
+    process.stderr.write(`tsbox: ${error instanceof Error ? error.message : String(error)}\n`);
+    return 125;
+  }
 }
 
 /** The error may be that the flags cannot be read, so the words themselves are looked at. */

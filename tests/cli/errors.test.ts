@@ -1,6 +1,8 @@
 /** What is said when something is wrong: one sentence, a hint, never a stack. And the verbs that describe. */
-import { chmodSync, mkdirSync, writeFileSync } from "node:fs";
-import { join } from "node:path";
+import { spawnSync } from "node:child_process";
+import { chmodSync, cpSync, mkdirSync, mkdtempSync, rmSync, writeFileSync } from "node:fs";
+import { tmpdir } from "node:os";
+import { dirname, join } from "node:path";
 import { test } from "uvu";
 import * as assert from "uvu/assert";
 import { TSBOX, workspace } from "../support/tsbox.ts";
@@ -22,6 +24,24 @@ test("an unknown flag suggests the nearest", async () => {
   assert.is(code, 125);
   assert.match(stderr, /--hostname/);
   assert.match((await box.tsbox("ps", "--al")).stderr, /--all/);
+});
+
+test("a package that is taken away while it runs ends in an error", () => {
+  const folder = mkdtempSync(join(tmpdir(), "tsbox-test-"));
+  try {
+    cpSync(dirname(TSBOX), folder, { recursive: true });
+    rmSync(join(folder, "main.cjs"));
+    // what prints errors is not there either: its own fault must not be reported like others, for ever
+    const { status, stderr } = spawnSync(join(folder, "tsbox"), ["run", "UPPER CASE"], {
+      encoding: "utf8",
+      timeout: 20_000,
+      killSignal: "SIGKILL",
+    });
+    assert.is(status, 125);
+    assert.match(stderr, /^tsbox: Cannot /);
+  } finally {
+    rmSync(folder, { recursive: true });
+  }
 });
 
 test("no error prints a stack, and --debug does", async () => {
