@@ -222,7 +222,7 @@ static napi_value try_lock(napi_env env, napi_callback_info info)
     struct arguments given = arguments_of(env, info, 2);
     const char *path = text_at(env, &given, 0);
     int32_t exclusive = number_at(env, &given, 1);
-    return answer(env, &given, given.good ? tsbox_lock(path, exclusive, 0) : -EINVAL);
+    return answer(env, &given, given.good ? tsbox_lock(path, exclusive) : -EINVAL);
 }
 
 /* lockIsFree(path) */

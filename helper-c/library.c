@@ -195,13 +195,13 @@ EXPORT int tsbox_read_small(const char *path, uint8_t *out, size_t capacity)
     return (int)(used - sizeof stamp);
 }
 
-/* Open (making it, mode 0600) and flock a file. The descriptor holds the lock until it is closed. */
-EXPORT int tsbox_lock(const char *path, int exclusive, int wait)
+/* Open (making it, mode 0600) and flock a file, or -EWOULDBLOCK. The descriptor holds the lock until it is closed. */
+EXPORT int tsbox_lock(const char *path, int exclusive)
 {
     int fd = open(path, O_RDWR | O_CREAT | O_CLOEXEC | O_NOFOLLOW, 0600);
     if (fd < 0)
         return -errno;
-    while (flock(fd, (exclusive ? LOCK_EX : LOCK_SH) | (wait ? 0 : LOCK_NB)) < 0) {
+    while (flock(fd, (exclusive ? LOCK_EX : LOCK_SH) | LOCK_NB) < 0) {
         if (errno == EINTR)
             continue;
         int error = errno;

@@ -9,7 +9,7 @@ int tsbox_replace(const char *path, const char **argv);
 int tsbox_open_in_root(const char *root, const char *path, int flags);
 int tsbox_scan_folder(const char *path, uint8_t *out, size_t capacity, int attributes);
 int tsbox_read_small(const char *path, uint8_t *out, size_t capacity);
-int tsbox_lock(const char *path, int exclusive, int wait);
+int tsbox_lock(const char *path, int exclusive);
 int tsbox_lock_is_free(const char *path);
 int tsbox_memfd(const void *data, size_t length);
 int tsbox_pipe(int *out, int size);

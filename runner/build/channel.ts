@@ -24,6 +24,12 @@ export class Channel<T> implements AsyncIterable<T> {
     this.#tell();
   }
 
+  /** Nobody will read any more: whoever gives does not wait. */
+  abandon(): void {
+    this.#abandoned = true;
+    this.#tell();
+  }
+
   async *[Symbol.asyncIterator](): AsyncGenerator<T> {
     try {
       for (;;) {

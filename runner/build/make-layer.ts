@@ -70,7 +70,8 @@ export async function makeLayer(
     const pool = new PiecePool();
     const pieces = new Channel<Buffer>(4);
     const blob = putBlobStream(layout, gzipPieces(pieces, pool)).then(({ digest, size }) => ({ digest, size }));
-    blob.catch(() => {}); // told to whoever waits for it
+    // told to whoever waits for it; its file may not even have been opened
+    blob.catch(() => pieces.abandon());
     const abort = () => apply.kill();
     signal?.addEventListener("abort", abort, { once: true });
     let written: Written;

@@ -10,7 +10,6 @@ import type { KoffiFunc } from "koffi";
  * which costs about 7 ms. All others come by helper-c/addon.c.
  */
 const PROTOTYPES = {
-  tsbox_lock: "int tsbox_lock(const char *path, int exclusive, int wait)",
   tsbox_pidfd_signal: "int tsbox_pidfd_signal(int pid, uint64_t started, int number)",
   tsbox_pidfd_wait: "int tsbox_pidfd_wait(int pid, uint64_t started, int milliseconds)",
   tsbox_setxattr: "int tsbox_setxattr(const char *path, const char *name, const uint8_t *value, size_t length)",
@@ -124,16 +123,19 @@ export function tryLock(path: string, mode: "shared" | "exclusive" = "exclusive"
   return checked(result, "flock", path);
 }
 
-/** Like tryLock, but waits for other processes; this process goes on meanwhile. */
+/** The longest that a lock which is free stays unnoticed (milliseconds). */
+const LOOK_AGAIN = 50;
+
+/**
+ * Like tryLock, but waits for other processes; this process goes on meanwhile. It asks again and again: a thread that waits in the kernel is one of the four
+ * that Node has for files and compression, and whoever holds the lock, in this process too, may need them to get done.
+ */
 export async function lock(path: string, mode: "shared" | "exclusive" = "exclusive"): Promise<number> {
-  const free = tryLock(path, mode);
-  if (free !== undefined) return free;
-  const result = await new Promise<number>((resolve, reject) => {
-    native("tsbox_lock").async(path, mode === "exclusive" ? 1 : 0, 1, (error: Error | null, value: unknown) =>
-      error ? reject(error) : resolve(value as number),
-    );
-  });
-  return checked(result, "flock", path);
+  for (let pause = 1; ; pause = Math.min(2 * pause, LOOK_AGAIN)) {
+    const taken = tryLock(path, mode);
+    if (taken !== undefined) return taken;
+    await new Promise((resolve) => setTimeout(resolve, pause));
+  }
 }
 
 export function unlock(fd: number): void {

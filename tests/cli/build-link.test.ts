@@ -1,5 +1,8 @@
 /** COPY --link: a layer that is the same whatever it lies on. */
 
+import { randomBytes } from "node:crypto";
+import { copyFileSync, writeFileSync } from "node:fs";
+import { join } from "node:path";
 import { test } from "uvu";
 import * as assert from "uvu/assert";
 import { need } from "../support/need.ts";
@@ -103,6 +106,21 @@ onKernel("a linked step comes from --cache-from, whatever is below it here", asy
   assert.match(stderr, /#1 DONE/);
   assert.match(stderr, /#2 CACHED/);
   assert.is(await second.inside("cat", "/other", "/f"), "twof\n");
+});
+
+onKernel("eight stages that wait for one layer from --cache-from do not stop each other", async () => {
+  await using box = buildWorkspace();
+  writeFileSync(join(box.context, "f"), randomBytes(4 << 20));
+  const stages = Array.from({ length: 8 }, (_, i) => `FROM base AS s${i}\nCOPY f /f\n`);
+  const copies = stages.map((_, i) => `COPY --from=s${i} /f /f${i}\n`);
+  const text = `${stages.join("")}FROM scratch\n${copies.join("")}`;
+  const cache = join(box.dir, "cache");
+  assert.is((await box.build(text, ["--cache-to", `type=local,dest=${cache},mode=max`])).code, 0);
+  await using second = buildWorkspace();
+  copyFileSync(join(box.context, "f"), join(second.context, "f"));
+  const { code, stderr } = await second.build(text, ["--cache-from", `type=local,src=${cache}`]);
+  assert.is(code, 0, stderr);
+  assert.not.match(stderr, /DONE/);
 });
 
 test.run();

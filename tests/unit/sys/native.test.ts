@@ -10,6 +10,7 @@ import {
   symlinkSync,
   writeFileSync,
 } from "node:fs";
+import { readFile } from "node:fs/promises";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
 import { test } from "uvu";
@@ -167,6 +168,16 @@ test("replaceProcess() fails with the errno's name when there is no such program
     encoding: "utf8",
   });
   assert.is(run.stdout, "ENOENT /no/such/program\n");
+});
+
+test("whoever waits for locks leaves Node its threads: the holder may need them", async () => {
+  const path = join(directory, "crowd");
+  const held = tryLock(path) as number;
+  const crowd = Array.from({ length: 8 }, () => lock(path).then(unlock));
+  await readFile(new URL(import.meta.url));
+  unlock(held);
+  await Promise.all(crowd);
+  assert.ok(lockIsFree(path));
 });
 
 test.run();
