@@ -216,6 +216,46 @@ need(["user-namespace", "git"], test)("a git repository as context, and for ADD"
   assert.not(existsSync(join(box.context, ".git")));
 });
 
+need(["user-namespace", "git"], test)("references, folders and submodules of git repositories", async () => {
+  await using box = buildWorkspace();
+  const script = `
+cd '${box.dir}'
+git config --global user.name a; git config --global user.email a@b
+git config --global protocol.file.allow always
+git init -q -b main lib && echo lib > lib/l && git -C lib add . && git -C lib commit -qm one && git clone -q --bare lib lib.git
+git init -q -b main r && cd r && mkdir sub && printf 'FROM base\nCOPY f /f\n' | tee Dockerfile > sub/Dockerfile
+echo top > f; echo sub > sub/f; git add . && git commit -qm one && git tag v1 && git rev-parse HEAD
+git checkout -q -b feature/x && echo branch > f && git commit -qam two && git checkout -q main
+git submodule --quiet add ../lib.git mod && echo 'RUN cat /all/mod/l > /f && ! find /all -name .git | grep .' | cat - > x
+printf 'FROM base\nCOPY . /all\n' | cat - x > Dockerfile && rm x && git add . && git commit -qm three
+cd .. && git clone -q --bare r r.git`;
+  const made = await box.program("sh", ["-ec", script]);
+  assert.is(made.code, 0, made.stderr);
+  const url = `file://${join(box.dir, "r.git")}`;
+  for (const [fragment, expected] of [
+    ["", "lib\n"],
+    ["#v1", "top\n"],
+    ["#v1:sub", "sub\n"],
+    ["#:sub", "sub\n"],
+    ["#feature/x", "branch\n"],
+    [`#${made.stdout.trim()}`, "top\n"],
+  ]) {
+    const { code, stderr } = await box.tsbox("build", "-t", "img", `${url}${fragment}`);
+    assert.is(code, 0, `${fragment}: ${stderr}`);
+    assert.is(await box.inside("cat", "/f"), expected, fragment);
+  }
+  const added = await box.build(`FROM base\nADD ${url}#v1:sub /added\nRUN cp /added/f /f\n`);
+  assert.is(added.code, 0, added.stderr);
+  assert.is(await box.inside("cat", "/f"), "sub\n");
+  const given = await box.run(["build", "-t", "img", "-f", "-", `${url}#v1:sub`], {
+    input: "FROM base\nCOPY f /given\n",
+  });
+  assert.is(given.code, 0, given.stderr);
+  assert.is(await box.inside("cat", "/given"), "sub\n");
+  assert.match((await box.tsbox("build", `${url}#nope`)).stderr, /Cannot fetch .*: fatal: .*nope/);
+  assert.match((await box.tsbox("build", `${url}#v1:nope`)).stderr, /it has no folder "nope"/);
+});
+
 onKernel("ADD takes archives apart, COPY does not", async () => {
   await using box = buildWorkspace();
   box.files({ "t/d/f": "in the archive" });

@@ -136,7 +136,7 @@ onKernel("stages: copied from by name and number, built side by side, left out w
   assert.is(code, 0, stderr);
   assert.not.match(stderr, /exit 1/);
   assert.is(await box.inside("cat", "/bin/app", "/all/app", "/all/more", "/files/app"), "built\nbuilt\nmore\nbuilt\n");
-  assert.is(await box.inside("stat", "-c", "%u:%g %a", "/bin/app", "/all"), "5:6 644\n0:0 750\n");
+  assert.is(await box.inside("stat", "-c", "%u:%g %a", "/bin/app", "/all"), "5:6 644\n0:0 755\n");
   assert.is(count((await box.build(text)).stderr, "CACHED"), 6);
   const target = await box.build(text, ["--target", "files"]);
   assert.is(target.code, 0, target.stderr);
