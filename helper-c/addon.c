@@ -29,6 +29,7 @@ int napi_get_value_int32(napi_env, napi_value, int32_t *);
 int napi_get_array_length(napi_env, napi_value, uint32_t *);
 int napi_get_element(napi_env, napi_value, uint32_t, napi_value *);
 int napi_create_int32(napi_env, int32_t, napi_value *);
+int napi_create_double(napi_env, double, napi_value *);
 int napi_get_buffer_info(napi_env, napi_value, void **, size_t *);
 int napi_create_buffer_copy(napi_env, size_t, const void *, void **, napi_value *);
 
@@ -270,6 +271,20 @@ static napi_value send_fds(napi_env env, napi_callback_info info)
     return answer(env, &given, given.good ? tsbox_send_fds(socket, data, length, fds, (int)(size / sizeof(int))) : -EINVAL);
 }
 
+/* startTime(pid): field 22 of /proc/PID/stat; 0 when there is no such process or it is a zombie. `ps` asks for each container. */
+static napi_value start_time(napi_env env, napi_callback_info info)
+{
+    napi_value argument, result = NULL;
+    size_t count = 1;
+    int32_t pid;
+    if (napi_get_cb_info(env, info, &count, &argument, NULL, NULL) != NAPI_OK || count != 1 ||
+        napi_get_value_int32(env, argument, &pid) != NAPI_OK)
+        return number(env, -EINVAL);
+    /* ticks since boot: exact as a double for a hundred thousand years */
+    napi_create_double(env, (double)tsbox_start_time(pid), &result);
+    return result;
+}
+
 EXPORT napi_value napi_register_module_v1(napi_env env, napi_value exports)
 {
     static const struct {
@@ -278,7 +293,7 @@ EXPORT napi_value napi_register_module_v1(napi_env env, napi_value exports)
     } functions[] = {{"replace", replace}, {"openInRoot", open_in_root}, {"scanFolder", scan_folder}, {"readSmall", read_small},
                    {"tryLock", try_lock}, {"lockIsFree", lock_is_free}, {"memfd", memfd}, {"pipe", make_pipe},
                    {"socketpair", make_socketpair}, {"sendFds", send_fds}, {"getxattr", getxattr}, {"listxattr", listxattr},
-                   {"changes", changes}};
+                   {"changes", changes}, {"startTime", start_time}};
     for (size_t i = 0; i < sizeof functions / sizeof *functions; i++) {
         napi_value made;
         if (napi_create_function(env, functions[i].name, SIZE_MAX, functions[i].call, NULL, &made) == NAPI_OK)

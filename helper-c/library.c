@@ -224,7 +224,7 @@ EXPORT int tsbox_lock_is_free(const char *path)
 }
 
 /* Field 22 of /proc/PID/stat; 0 when there is no such process or it is a zombie. */
-static unsigned long long start_time(int pid)
+unsigned long long tsbox_start_time(int pid)
 {
     char path[40], text[1024];
     snprintf(path, sizeof path, "/proc/%d/stat", pid);
@@ -256,7 +256,7 @@ static int open_process(int pid, unsigned long long started)
     int fd = (int)syscall(SYS_pidfd_open, pid, 0);
     if (fd < 0)
         return -errno;
-    if (start_time(pid) != started) {
+    if (tsbox_start_time(pid) != started) {
         close(fd);
         return -ESRCH;
     }

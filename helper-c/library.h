@@ -15,6 +15,7 @@ int tsbox_memfd(const void *data, size_t length);
 int tsbox_pipe(int *out, int size);
 int tsbox_socketpair(int *out);
 int tsbox_send_fds(int socket, const void *data, size_t length, const int *fds, int count);
+unsigned long long tsbox_start_time(int pid);
 int tsbox_getxattr(const char *path, const char *name, void *value, size_t capacity);
 int tsbox_listxattr(const char *path, void *names, size_t capacity);
 

@@ -134,7 +134,8 @@ export class ContainerFiles {
   }
 
   dir(id: string): string {
-    return join(this.#containers, id);
+    // join would look for dots, three times a container in `ps`
+    return `${this.#containers}/${id}`;
   }
 
   /** Makes the folder and takes the name; two processes can't take the same one. */
@@ -175,7 +176,7 @@ export class ContainerFiles {
 
   read(id: string): ContainerRecord | undefined {
     try {
-      return JSON.parse(readFileSync(join(this.dir(id), "record.json"), "utf8")) as ContainerRecord;
+      return JSON.parse(readFileSync(`${this.dir(id)}/record.json`, "utf8")) as ContainerRecord;
     } catch {
       return undefined;
     }

@@ -168,7 +168,7 @@ export function isUp(state: Pick<ContainerState, "status">): boolean {
 
 /** Nanoseconds since 1970 as RFC 3339 in UTC. */
 export function rfc3339(nanoseconds: string): string {
-  const value = BigInt(nanoseconds);
-  const seconds = new Date(Number(value / 1_000_000_000n) * 1000).toISOString().slice(0, 19);
-  return `${seconds}.${String(value % 1_000_000_000n).padStart(9, "0")}Z`;
+  // cut, not computed: big integers cost more than all the rest, and `ps` has one for each container
+  const seconds = new Date(Number(nanoseconds.slice(0, -9)) * 1000).toISOString().slice(0, 19);
+  return `${seconds}.${nanoseconds.slice(-9).padStart(9, "0")}Z`;
 }

@@ -15,7 +15,7 @@ import type { Engine } from "./engine.ts";
 
 /** The state of a container now: its events, checked against the processes that exist in this boot. */
 export function containerState(engine: Engine, record: ContainerRecord): ContainerState {
-  const events = readEvents(join(engine.containers.dir(record.id), "events")) as ContainerEvent[];
+  const events = readEvents(`${engine.containers.dir(record.id)}/events`) as ContainerEvent[];
   return foldState(
     events,
     (pid, startTime, boot) => (boot || record.bootID) === engine.host.bootID && isAlive(pid, startTime),

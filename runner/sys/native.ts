@@ -66,6 +66,7 @@ interface Addon {
   sendFds(socket: number, data: Uint8Array, fds: Uint8Array): number;
   getxattr(path: string, name: string, out: Uint8Array): number;
   listxattr(path: string, out: Uint8Array): number;
+  startTime(pid: number): number;
 }
 
 let addon: Addon | undefined;
@@ -145,6 +146,11 @@ export function unlock(fd: number): void {
 /** Whether no process holds a flock on the file (or there is no such file). */
 export function lockIsFree(path: string): boolean {
   return checked(quick().lockIsFree(path), "flock", path) === 1;
+}
+
+/** Start time of a process in clock ticks since boot; 0 when there is none, or what is left of it waits to be reaped. */
+export function startTimeOf(pid: number): number {
+  return checked(quick().startTime(pid), "startTime");
 }
 
 /** Sends a signal to the process with this pid and start time; false when it is gone. */

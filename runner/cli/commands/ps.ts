@@ -72,10 +72,11 @@ export default defineVerb({
       );
       const sorted = flags.sort === undefined ? items : sortContainers(items, flags.sort);
       return print(
-        sorted.map((item) => ({
-          ...containerRow(item, context.now(), !flags.noTrunc),
-          ...(namespaces && namespaceColumns(item)),
-        })),
+        sorted.map((item) => {
+          const row = containerRow(item, context.now(), !flags.noTrunc);
+          // not a copy: that would compute the columns that few ask for
+          return namespaces ? Object.assign(row, namespaceColumns(item)) : row;
+        }),
       );
     };
     if (flags.watch === undefined) {
