@@ -1,3 +1,4 @@
+import { existsSync } from "node:fs";
 import type { Engine } from "./engine.ts";
 import { list } from "./list.ts";
 import { processLimiter } from "./process-limit.ts";
@@ -24,6 +25,8 @@ export async function info(engine: Engine, version: string): Promise<object> {
     User: engine.host.user,
     Rootless: engine.host.uid !== 0,
     Identity: identity.kind,
+    // as docker; limits, and a pause that cannot be noticed, need 2
+    CgroupVersion: existsSync("/sys/fs/cgroup/cgroup.controllers") ? "2" : "1",
     ProcessLimit: processLimiter(engine.host).by,
     UidMap: identity.uidMap,
     GidMap: identity.gidMap,
