@@ -57,14 +57,14 @@ onKernel("capabilities and user attributes of a stage's files are copied with th
 
 onKernel("user attributes of the context are copied, and a change of one is a change of the file", async () => {
   await using box = buildWorkspace();
-  box.files({ "d/f": "content", "d/plain": "plain" });
+  box.files({ "d/f": "content", "d/plain": "plain", "d/sub/": "" });
   const file = join(box.context, "d/f");
   setXattr(file, "user.note", Buffer.from("one"));
-  setXattr(join(box.context, "d"), "user.folder", Buffer.from("yes"));
+  setXattr(join(box.context, "d/sub"), "user.folder", Buffer.from("yes"));
   const text = "FROM scratch\nCOPY d /d\n";
   const tree = await treeOf(box, text);
   assert.equal(attributes(tree.get("d/f")), { "user.note": Buffer.from("one").toString("hex") });
-  assert.equal(attributes(tree.get("d")), { "user.folder": Buffer.from("yes").toString("hex") });
+  assert.equal(attributes(tree.get("d/sub")), { "user.folder": Buffer.from("yes").toString("hex") });
   assert.equal(attributes(tree.get("d/plain")), {});
   assert.match((await box.build(text)).stderr, /CACHED/);
   setXattr(file, "user.note", Buffer.from("two"));
@@ -74,10 +74,10 @@ onKernel("user attributes of the context are copied, and a change of one is a ch
 
 onKernel("marks of overlays do not get in by way of a context", async () => {
   await using box = buildWorkspace();
-  box.files({ "d/f": "content" });
-  setXattr(join(box.context, "d"), "user.overlay.opaque", Buffer.from("y"));
+  box.files({ "d/sub/f": "content" });
+  setXattr(join(box.context, "d/sub"), "user.overlay.opaque", Buffer.from("y"));
   const tree = await treeOf(box, "FROM scratch\nCOPY d /d\n");
-  assert.equal(attributes(tree.get("d")), {});
+  assert.equal(attributes(tree.get("d/sub")), {});
 });
 
 onKernel("hard links stay links within what one word copies", async () => {
