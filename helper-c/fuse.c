@@ -55,8 +55,12 @@ void fuse_overlay_exec(int fuse, const char *upper, const char *work, const stru
     if (*upper)
         buffer_printf(&options, ",upperdir=%s,workdir=%s", upper, work);
     snprintf(place, sizeof place, "/dev/fd/%d", fuse);
-    if (fcntl(fuse, F_SETFD, 0) == 0)
-        execlp(PROGRAM, PROGRAM, "-f", "-o", options.data, place, NULL);
+    if (fcntl(fuse, F_SETFD, 0) < 0)
+        return;
+    execlp(PROGRAM, PROGRAM, "-f", "-o", options.data, place, NULL);
+    /* A PATH that lacks the system's own folders. */
+    if (errno == ENOENT)
+        execl("/usr/bin/" PROGRAM, PROGRAM, "-f", "-o", options.data, place, NULL);
 }
 
 static bool is_fuse(const struct op *op)

@@ -55,6 +55,7 @@ struct pending {
 struct place {
     int fd;
     int init; /* the same directory in INIT, or -1 */
+    bool hides; /* it is opaque, or lies in one that is: what the LOWERs have shows no more */
     struct below below;
 };
 
@@ -434,6 +435,7 @@ static int put_directory(struct pack *p, const struct place *place, const char *
     }
     /* The mark matters only where there is a directory below to hide. */
     bool hides = opaque && (p->lowest || (result == 0 && entry.record.below && S_ISDIR(under.st_mode)));
+    here.hides = hides || place->hides;
     if (result == 0 && hides && !p->names) {
         struct record mark = {.kind = RECORD_OPAQUE};
         result = written(p, output_record(&p->out, &mark, p->path, "", NULL));
@@ -445,7 +447,7 @@ static int put_directory(struct pack *p, const struct place *place, const char *
             result = fail(-result, p->path, "Cannot look at the layers below");
     }
     if (result == 0 && !(p->picking && is_kernels(here.fd)))
-        result = pack_entries(p, &here, (hides && p->names) || (p->whole && !p->tree));
+        result = pack_entries(p, &here, (here.hides && p->names) || (p->whole && !p->tree));
     p->pending = pending.above;
     free(xattrs);
     below_close(&here.below);

@@ -1,5 +1,6 @@
 import { readdirSync, statSync } from "node:fs";
 import { dirname, join } from "node:path";
+import type { ContainerRecord } from "../container/record.ts";
 import { chainIDs } from "../oci/chain.ts";
 import type { Digest } from "../oci/types.ts";
 import { buildCacheFolder, StepCache } from "../store/build-cache.ts";
@@ -116,10 +117,19 @@ export function isActive(status: string): boolean {
 
 /** What each container wrote. */
 export async function containerSizes(engine: Engine, containers: ListedContainer[]): Promise<number[]> {
-  return treeSizes(
+  const sizes = await treeSizes(
     engine,
-    containers.map(({ record }) => join(engine.containers.dir(record.id), "upper")),
+    containers.map(({ record }) => (isCopy(record) ? "/nonexistent" : join(engine.containers.dir(record.id), "upper"))),
   );
+  for (const [i, { record }] of containers.entries()) {
+    if (isCopy(record)) sizes[i] = await (await import("./copied-size.ts")).copiedSize(engine, record);
+  }
+  return sizes;
+}
+
+/** Its upper directory has the image's files, too. */
+function isCopy(record: ContainerRecord): boolean {
+  return record.storage === "copy" && record.imageID !== "" && record.storageSize === undefined;
 }
 
 function imageUsage(engine: Engine, images: StoredImage[], usedBy: (id: Digest) => number): ImageUsage[] {

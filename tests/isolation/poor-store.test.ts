@@ -128,6 +128,15 @@ able("a copy that was cut off is made again, and one that is complete is left al
   assert.is(stdout, "ran\nclean\nran\nran\nclean\nupper.copied\n", stderr);
 });
 
+able("what a container wrote is measured, not the copy that it lives in", async () => {
+  const { stdout, stderr } = await onStore(
+    "true",
+    `export TSBOX_STORAGE_DRIVER=copy
+     $T run --name c base sh -c 'head -c 5000 /dev/zero >/five'; $T inspect --size c --format '{{.SizeRw}}'`,
+  );
+  assert.is(stdout, "5000\n", stderr);
+});
+
 able("a content that changed under its old time and size is a change in a copied tree", async () => {
   const { stdout, stderr } = await onStore(
     "true",
