@@ -1,5 +1,5 @@
 /** tsbox inside tsbox: it runs where the outer container lets it, and says what is in the way where not. */
-import { existsSync, writeFileSync } from "node:fs";
+import { existsSync, readFileSync, writeFileSync } from "node:fs";
 import { dirname, join } from "node:path";
 import { test } from "uvu";
 import * as assert from "uvu/assert";
@@ -8,7 +8,12 @@ import { ROOT, TSBOX, workspace } from "../support/tsbox.ts";
 
 const able = need(["user-namespace", "not-root", "subids"], test);
 const box = workspace();
-test.after(() => box[Symbol.asyncDispose]());
+test.after(async () => {
+  // podman leaves a process that keeps its namespaces
+  const pause = join(box.dir, "run/libpod/tmp/pause.pid");
+  if (existsSync(pause)) process.kill(Number(readFileSync(pause, "utf8")), "SIGKILL");
+  await box[Symbol.asyncDispose]();
+});
 
 const inner = `TSBOX_ROOT=/inner/store ${join(ROOT, "dist/tsbox")}`;
 const nested = (script: string, ...flags: string[]) =>
