@@ -12,7 +12,7 @@ const { Script } = require("node:vm");
 
 const dist = resolve(process.argv[2]);
 const scripts = {};
-for (const name of ["hot", "run", "ps", "diff", "main"]) {
+for (const name of ["hot", "run", "ps", "diff", "pull", "main"]) {
   const filename = join(dist, `${name}.cjs`);
   scripts[name] = new Script(readFileSync(filename, "latin1"), { filename });
 }
@@ -25,6 +25,7 @@ const commands = [
   ["exec", "warm", "true"],
   ["ps"],
   ["diff", "warm"],
+  ["pull", "-q", "127.0.0.1:1/nobody-is-there"],
 ];
 
 process.stdout.write = () => true;

@@ -5,6 +5,7 @@
  *   run.cjs     what `run` needs besides
  *   ps.cjs      what `ps` needs besides
  *   diff.cjs    what `diff` needs besides
+ *   pull.cjs    what `pull` needs besides
  *   main.cjs    the rest
  *
  * Each is loaded at the first `await import()` that leads into it. No module is in two: what a file needs of another is that very instance, so that a
@@ -23,6 +24,7 @@ const FILES: Record<string, readonly string[]> = {
   run: ["runner/cli/commands/run.ts", "runner/engine/run.ts", "runner/engine/resolve-image.ts"],
   ps: ["runner/cli/commands/ps.ts", "runner/engine/list.ts"],
   diff: ["runner/cli/commands/diff.ts", "runner/engine/diff.ts"],
+  pull: ["runner/cli/commands/pull.ts", "runner/engine/pull.ts"],
 };
 const REST = "main";
 

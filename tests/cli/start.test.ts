@@ -33,7 +33,7 @@ test("exec and ps load nothing of Node that only other verbs need", async () => 
 
 test("V8 takes the code caches that were made at build time", async () => {
   await using box = workspace();
-  for (const name of ["hot", "run", "ps", "diff", "main"]) {
+  for (const name of ["hot", "run", "ps", "diff", "pull", "main"]) {
     assert.ok(existsSync(join(ROOT, `dist/${name}.cache`)));
     const probe = `
       const { Script } = require("node:vm");

@@ -20,6 +20,8 @@ export async function terminal(box: Workspace, columns: number, rows: number): P
   const size = ["-x", String(columns), "-y", String(rows)];
   await tmux("new-session", "-d", "-s", "main", ...size, "env", "PS1=$ ", "sh");
   const screen = async () => (await tmux("capture-pane", "-p", "-t", "main")).stdout.trimEnd().split("\n");
+  // what is typed before would be echoed in front of the prompt
+  await until(async () => (await screen()).join() === "$");
   return {
     type: (...keys) => tmux("send-keys", "-t", "main", ...keys),
     resize: (x, y) => tmux("resize-window", "-t", "main", "-x", String(x), "-y", String(y)),
