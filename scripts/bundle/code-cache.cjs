@@ -5,10 +5,11 @@
  * is started most, up to where it would become the helper. The store in TSBOX_ROOT may have a container "warm", which is said to run.
  */
 "use strict";
-const { readFileSync, writeFileSync } = require("node:fs");
+const { existsSync, readFileSync, writeFileSync } = require("node:fs");
 const { createRequire } = require("node:module");
 const { join, resolve } = require("node:path");
 const { Script } = require("node:vm");
+const { warmRegistry } = require("./warm-registry.cjs");
 
 const dist = resolve(process.argv[2]);
 const scripts = {};
@@ -25,7 +26,6 @@ const commands = [
   ["exec", "warm", "true"],
   ["ps"],
   ["diff", "warm"],
-  ["pull", "-q", "127.0.0.1:1/nobody-is-there"],
 ];
 
 process.stdout.write = () => true;
@@ -66,4 +66,10 @@ function next() {
 process.exit = () => {
   setImmediate(next);
 };
-next();
+const layer = join(dist, "base.tar");
+if (existsSync(layer)) {
+  warmRegistry(readFileSync(layer)).then((address) => {
+    commands.push(["pull", "-q", `${address}/warm`]);
+    next();
+  });
+} else next();

@@ -28,6 +28,9 @@ const FILES: Record<string, readonly string[]> = {
 };
 const REST = "main";
 
+/** Files of which others take a module and leave the rest: `run` unpacks layers, and needs no HTTP for it. */
+const LAZY = ["pull", REST];
+
 /** Parts of Node that a start imports and seldom uses; each takes up to six milliseconds to load. */
 const SELDOM = [
   "node:child_process",
@@ -55,7 +58,10 @@ export async function buildCommandLine(options: BuildOptions): Promise<BuildResu
   const { owners, left } = await findOwners(options);
   const files = [...Object.keys(FILES), REST];
   const names = await exportedNames([...owners.keys(), ...left]);
-  const wanted = new Map(files.map((file) => [file, new Set(FILES[file] ?? left)]));
+  const wanted = new Map(files.map((file) => [file, new Set(FILES[file])]));
+  // an `await import()` may also lead into a file behind
+  for (const path of left) wanted.get(owners.get(path) ?? REST)?.add(path);
+  const built = new Set<string>();
   const results: BuildResult[] = [];
   // the last first: static imports lead into files before, which then know what they are asked for
   for (const file of files.reverse()) {
@@ -68,8 +74,11 @@ export async function buildCommandLine(options: BuildOptions): Promise<BuildResu
       },
       plugins: [
         ...(options.plugins ?? []),
-        table(() => (file === REST ? lazyTable : readyTable)([...(wanted.get(file) ?? [])], names)),
-        borrowing(file, owners, names, (owner, path) => wanted.get(owner)?.add(path)),
+        table(() => (LAZY.includes(file) ? lazyTable : readyTable)([...(wanted.get(file) ?? [])], names)),
+        borrowing(file, owners, names, (owner, path) => {
+          if (built.has(owner) && !wanted.get(owner)?.has(path)) throw new Error(`${owner}.cjs does not give ${path}`);
+          wanted.get(owner)?.add(path);
+        }),
       ],
       banner: { js: HEAD },
       footer: { js: "})" },
@@ -77,6 +86,7 @@ export async function buildCommandLine(options: BuildOptions): Promise<BuildResu
       metafile: true,
     });
     rewrite(`dist/${file}.cjs`);
+    built.add(file);
     results.push(result);
   }
   return results;
@@ -112,7 +122,7 @@ function table(contents: () => string): Plugin {
   };
 }
 
-/** Which file has which module (the first that needs it), and what is left to main.cjs. */
+/** Which file has which module (the first that needs it), and what else they lead to. */
 async function findOwners(options: BuildOptions): Promise<{ owners: Map<string, string>; left: string[] }> {
   const owners = new Map<string, string>();
   const left = new Set<string>();
@@ -127,7 +137,7 @@ async function findOwners(options: BuildOptions): Promise<{ owners: Map<string, 
     });
     for (const path of Object.keys(metafile.inputs)) if (path.startsWith("runner/")) owners.set(path, file);
   }
-  return { owners, left: [...left].filter((path) => !owners.has(path)).sort() };
+  return { owners, left: [...left].sort() };
 }
 
 /** Follows what one file will hold: not what another has, and `await import()` only to its own targets; other targets are noted. */
