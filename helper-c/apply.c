@@ -229,12 +229,12 @@ static int make_file(struct apply *a, const struct entry *entry)
     if (parent < 0)
         return -1;
     const int flags = O_WRONLY | O_CREAT | O_EXCL | O_NOFOLLOW | O_CLOEXEC;
-    cleanup_fd int fd = openat(parent, name, flags, 0600);
+    cleanup_fd int fd = openat(parent, name, flags, mode_made(r));
     if (fd < 0 && errno == EEXIST) {
         int cleared = clear_way(a, parent, name, canonical);
         if (cleared < 0)
             return fail(-cleared, entry->path, "Cannot replace the earlier entry");
-        fd = openat(parent, name, flags, 0600);
+        fd = openat(parent, name, flags, mode_made(r));
     }
     if (fd < 0)
         return fail(errno, entry->path, "Cannot make the file");
@@ -291,10 +291,10 @@ static int finish_sparse(struct apply *a)
 }
 
 /* 0: made; 1: made where something stood that hid the LOWERs, which must stay hidden; 2: was there; or -errno. */
-static int make_one_directory(struct apply *a, int parent, const char *name, const char *canonical)
+static int make_one_directory(struct apply *a, int parent, const char *name, const char *canonical, mode_t mode)
 {
     struct stat st;
-    if (mkdirat(parent, name, 0700) == 0)
+    if (mkdirat(parent, name, mode) == 0)
         return 0;
     if (errno != EEXIST || fstatat(parent, name, &st, AT_SYMLINK_NOFOLLOW) != 0)
         return -errno;
@@ -305,7 +305,7 @@ static int make_one_directory(struct apply *a, int parent, const char *name, con
     int cleared = clear_way(a, parent, name, canonical);
     if (cleared < 0)
         return cleared;
-    return mkdirat(parent, name, 0700) == 0 ? 1 : -errno;
+    return mkdirat(parent, name, mode) == 0 ? 1 : -errno;
 }
 
 static int make_directory(struct apply *a, const struct entry *entry)
@@ -322,7 +322,7 @@ static int make_directory(struct apply *a, const struct entry *entry)
     int parent = parent_of(a, entry->path, &name, canonical);
     if (parent < 0)
         return -1;
-    int made = make_one_directory(a, parent, name, canonical);
+    int made = make_one_directory(a, parent, name, canonical, mode_made(&entry->record));
     cleanup_fd int fd = made < 0 ? made : tree_open(parent, name, O_RDONLY | O_DIRECTORY);
     int result = fd < 0 ? fd : made == 1 && !a->placing ? opaque_set(a, fd, canonical) : 0;
     if (result < 0)

@@ -128,6 +128,9 @@ int path_join(char joined[PATH_MAX], const char *directory, const char *name);
 
 /*** apply_attributes.c ***/
 
+/* The mode that a file or directory is to be made with: its own where nothing is to be changed later. Needs umask 0. */
+mode_t mode_made(const struct record *record);
+
 /* Owner, mode, xattrs and time of what was just made, noting for the end what cannot be set now.
  * FD: file or directory. 0 or -errno. */
 int attributes_set(struct apply *a, int fd, const struct entry *entry, const char *canonical);

@@ -110,18 +110,36 @@ static struct timespec mtime_of(const struct record *record)
     return (struct timespec){.tv_sec = record->mtime_sec, .tv_nsec = record->mtime_nsec};
 }
 
+mode_t mode_made(const struct record *record)
+{
+    bool directory = record->kind == RECORD_DIRECTORY;
+    /* Nobody else looks into it before it has its owner. */
+    if (record->uid != 0 || record->gid != 0)
+        return directory ? 0700 : 0600;
+    return (record->mode & 0777) | (directory ? 0700 : 0);
+}
+
 int attributes_set(struct apply *a, int fd, const struct entry *entry, const char *canonical)
 {
     const struct record *record = &entry->record;
     bool directory = record->kind == RECORD_DIRECTORY;
     if (a->notes.deferred)
         notes_forget(&a->notes, canonical, false);
-    int result = chown_result(a, record, canonical, fchown(fd, record->uid, record->gid));
+    /* To look costs a tenth of a change, and most of what images have is root's and was made with its mode. Other
+     * ids may be shown for those that this namespace does not have. */
+    struct stat st;
+    if (fstat(fd, &st) != 0)
+        return -errno;
+    int result = 0;
+    if (record->uid != 0 || record->gid != 0 || st.st_uid != 0 || st.st_gid != 0)
+        result = chown_result(a, record, canonical, fchown(fd, record->uid, record->gid));
     if (result < 0)
         return result;
     /* Without u+rwx we could not make entries in it where the kernel gives us no privilege over it. */
     bool restrictive = directory && (record->mode & 0700) != 0700;
-    if (fchmod(fd, restrictive ? record->mode | 0700 : record->mode) != 0)
+    mode_t mode = restrictive ? record->mode | 0700 : record->mode;
+    /* Writing and chown take the special bits away. */
+    if (((mode & 07000) || (st.st_mode & 07777) != mode) && fchmod(fd, mode) != 0)
         return -errno;
     if (record->xattr_count) {
         result = set_xattrs(fd, entry);

@@ -1,20 +1,14 @@
 /*
- * The module's exports, the whole of them. Only integers (and doubles, for what may exceed 32
+ * The exports of layers.wasm, the whole of them. Only integers (and doubles, for what may exceed 32
  * bits) cross; pointers are offsets in the module's memory, valid until the next call. One
  * instance reads one archive at a time: the host makes an instance for each.
  */
 #ifndef TSBOX_ENGINE_H
 #define TSBOX_ENGINE_H
 
-#include "gunzip.h"
+#include "export.h"
 #include "tar_reader.h"
 #include "tar_writer.h"
-
-#ifdef __wasm__
-#define EXPORT(name) __attribute__((export_name(#name)))
-#else
-#define EXPORT(name)
-#endif
 
 EXPORT(engine_version) uint32_t engine_version(void); /* ABI_VERSION */
 
@@ -38,17 +32,5 @@ EXPORT(writer_entry) uint32_t writer_entry(uint32_t n);
 EXPORT(writer_pointer) uint8_t *writer_pointer(void);
 EXPORT(writer_error_pointer) char *writer_error_pointer(void);
 EXPORT(writer_error_length) uint32_t writer_error_length(void);
-
-/* Decompressing: see enum gunzip_status. */
-EXPORT(gunzip_new) void gunzip_new(void);
-EXPORT(gunzip_input) uint8_t *gunzip_input(void);
-EXPORT(gunzip_space) uint32_t gunzip_space(void);
-EXPORT(gunzip_feed) uint32_t gunzip_feed(uint32_t n);
-EXPORT(gunzip_next) uint32_t gunzip_next(void);
-EXPORT(gunzip_finish) uint32_t gunzip_finish(void);
-EXPORT(gunzip_output) const uint8_t *gunzip_output(void);
-EXPORT(gunzip_output_length) uint32_t gunzip_output_length(void);
-EXPORT(gunzip_error_pointer) char *gunzip_error_pointer(void);
-EXPORT(gunzip_error_length) uint32_t gunzip_error_length(void);
 
 #endif

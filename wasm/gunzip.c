@@ -336,7 +336,7 @@ static uint32_t step(struct gunzip *g, uint8_t *limit) {
 
 uint32_t gunzip_more(struct gunzip *g) {
     if (g->state == FAILED) return GUNZIP_ERROR;
-    uint8_t *first = g->buffer + GUNZIP_WINDOW, *last = first + 3 * GUNZIP_CHUNK;
+    uint8_t *first = g->buffer + GUNZIP_WINDOW, *last = first + GUNZIP_CHUNKS * GUNZIP_CHUNK;
     if (g->out >= last) {
         /* The host has taken everything; what matches may reach moves to the front. */
         account(g);

@@ -11,10 +11,11 @@
 
 #define GUNZIP_INPUT_SPACE (256u << 10)
 #define GUNZIP_CHUNK (512u << 10)
+#define GUNZIP_CHUNKS 8u
 
 enum gunzip_status {
     GUNZIP_NEED_INPUT = 1, /* put bytes at `input`, gunzip_feed(); at the source's end gunzip_finish() */
-    GUNZIP_OUTPUT = 2,     /* take `output`, gunzip_next(): it stays as it is until the OUTPUT after the next is asked for */
+    GUNZIP_OUTPUT = 2,     /* take `output`, gunzip_next(): it stays as it is while GUNZIP_CHUNKS - 2 more are asked for */
     GUNZIP_END = 3,        /* take `output`, if it has anything: it was the last */
     GUNZIP_ERROR = 4,      /* see `message` */
 };
@@ -32,8 +33,8 @@ enum gunzip_status {
 
 struct gunzip {
     uint8_t input[GUNZIP_INPUT_SPACE];
-    /* While one chunk is filled, which may run over into the next, the host still has the one before. */
-    uint8_t buffer[GUNZIP_WINDOW + 3 * GUNZIP_CHUNK + GUNZIP_SLACK];
+    /* While one chunk is filled, which may run over into the next, the host still has those before. */
+    uint8_t buffer[GUNZIP_WINDOW + GUNZIP_CHUNKS * GUNZIP_CHUNK + GUNZIP_SLACK];
     const uint8_t *output; /* what the host may take */
     uint32_t output_length;
 

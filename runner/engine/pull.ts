@@ -1,6 +1,7 @@
 import { TsboxError } from "../base/error.ts";
 import { journal } from "../container/journal.ts";
 import { UnpackWorker } from "../layers/unpack-worker.ts";
+import { digestOf } from "../oci/digest-of.ts";
 import { isManifestType, OCI_MANIFEST } from "../oci/media-types.ts";
 import { choosePlatform, formatPlatform, hostPlatform, parsePlatform, platformMatches } from "../oci/platform.ts";
 import { formatReference, parseReference, type Reference } from "../oci/reference.ts";
@@ -12,7 +13,7 @@ import type { ConnectionOptions } from "../registry/options.ts";
 import { RegistryError } from "../registry/registry-error.ts";
 import { meanings } from "../registry/short-names.ts";
 import { rememberRepository } from "../store/blob-origins.ts";
-import { BlobDownload, BlobMismatch, putBlob } from "../store/blob-store.ts";
+import { BlobDownload, BlobMismatch, putBlobStream } from "../store/blob-store.ts";
 import { hasBlob } from "../store/blobs.ts";
 import { ASKED_NAME, changeIndex, readIndex, SERVED_DIGEST, SOURCE, withName } from "../store/image-index.ts";
 import { type StoreLayout, storeLayout } from "../store/layout.ts";
@@ -113,8 +114,6 @@ async function attempt(engine: Engine, name: string, reference: Reference, optio
       return { reference: formatReference(reference), id: loadImage(layout, current).id, digest: servedAs };
     }
     const chosen = await manifestFor(client, served, wanted ?? hostPlatform(), name);
-    // here, and not at the end: while nothing else is written it reaches the disk in no time
-    putBlob(layout, chosen.bytes);
     const id = await fetchImage(engine, layout, client, worker, chosen, {
       ...options,
       signal,
@@ -167,25 +166,34 @@ async function fetchImage(
   const arrived = new Set<Digest>();
   // a layer that the image has twice is one download
   const downloads = new Map<Digest, BlobDownload>();
-  for (const layer of layers) {
-    if (downloads.has(layer.digest)) continue;
-    // the ones before it first: they are the ones that can be unpacked
-    const turn = downloads.size < AT_ONCE ? undefined : [...downloads.values()].at(-AT_ONCE)?.done;
-    const onProgress = (bytes: number) => {
-      if (bytes === layer.size) arrived.add(layer.digest);
-      if (!present.has(layer.digest)) progress(layer, "downloading", bytes);
-    };
-    const open = (offset: number) => client.blob(layer, offset);
-    downloads.set(layer.digest, new BlobDownload(layout, layer, open, onProgress, options.signal, turn));
-  }
   let reading: BlobDownload | undefined;
+  const openBlob = (blob: Descriptor) => (offset: number) => client.blob(blob, offset);
+  const { config: about } = manifest;
+  if (about.size > MAX_MANIFEST_SIZE) {
+    throw new TsboxError(`Cannot use image config ${about.digest}: ${about.size} bytes is too large for a config`, {
+      code: "INVALID_IMAGE",
+    });
+  }
+  const told = new BlobDownload(layout, about, openBlob(about), () => {}, options.signal);
+  // the disk takes its time for these while the layers come
+  const kept = [told.done, keepManifest(layout, served)];
+  for (const blob of kept) blob.catch(() => {}); // awaited below
   try {
-    // the layers are on their way already: what the config says against them is rare
-    const config = await fetchConfig(layout, client, manifest.config, options.signal);
+    const config = await configOf(about, told);
     if (options.wanted && !platformMatches(options.wanted, config)) {
       throw wrongPlatform(options.wanted, `image is for ${formatPlatform(config)}`);
     }
     layerDescriptors(manifest, config);
+    for (const layer of layers) {
+      if (downloads.has(layer.digest)) continue;
+      // the ones before it first: they are the ones that can be unpacked
+      const turn = downloads.size < AT_ONCE ? undefined : [...downloads.values()].at(-AT_ONCE)?.done;
+      const onProgress = (bytes: number) => {
+        if (bytes === layer.size) arrived.add(layer.digest);
+        if (!present.has(layer.digest)) progress(layer, "downloading", bytes);
+      };
+      downloads.set(layer.digest, new BlobDownload(layout, layer, openBlob(layer), onProgress, options.signal, turn));
+    }
     await unpackLayers(
       engine,
       options.identity ?? engine.identity(),
@@ -208,7 +216,7 @@ async function fetchImage(
         },
       },
     );
-    for (const download of downloads.values()) await download.done;
+    await Promise.all([...kept, ...[...downloads.values()].map((download) => download.done)]);
   } catch (error) {
     // were the bytes wrong, or only what they say? A part of wrong bytes must not be taken up again by the next pull
     const verdict = await reading?.done.then(
@@ -216,34 +224,24 @@ async function fetchImage(
       (fault: unknown) => (fault instanceof BlobMismatch ? fault : error),
     );
     options.stop.abort();
-    await Promise.allSettled([...downloads.values()].map((download) => download.done));
+    await Promise.allSettled([...kept, ...[...downloads.values()].map((download) => download.done)]);
     throw verdict ?? error;
   }
   return manifest.config.digest;
 }
 
-async function fetchConfig(
-  layout: StoreLayout,
-  client: RegistryClient,
-  descriptor: Descriptor,
-  signal: AbortSignal,
-): Promise<ImageConfig> {
-  const what = `image config ${descriptor.digest}`;
-  if (descriptor.size > MAX_MANIFEST_SIZE) {
-    throw new TsboxError(`Cannot use ${what}: ${descriptor.size} bytes is too large for a config`, {
-      code: "INVALID_IMAGE",
-    });
-  }
-  const open = (offset: number) => client.blob(descriptor, offset);
-  const bytes = await wholeBlob(new BlobDownload(layout, descriptor, open, () => {}, signal));
-  return parseImageConfig(parseJson(bytes, what), what);
+async function keepManifest(layout: StoreLayout, { bytes, digest }: ServedManifest): Promise<void> {
+  if (!hasBlob(layout, digest)) await putBlobStream(layout, [bytes], digest);
 }
 
-async function wholeBlob(download: BlobDownload): Promise<Buffer> {
+/** As soon as its bytes are there and right, whether or not the disk has them. */
+async function configOf(descriptor: Descriptor, download: BlobDownload): Promise<ImageConfig> {
   const chunks: Uint8Array[] = [];
   for await (const chunk of download.bytes()) chunks.push(chunk);
-  await download.done;
-  return Buffer.concat(chunks);
+  const bytes = Buffer.concat(chunks);
+  if (digestOf(bytes) !== descriptor.digest) await download.done;
+  const what = `image config ${descriptor.digest}`;
+  return parseImageConfig(parseJson(bytes, what), what);
 }
 
 /** The manifest itself, or that of the platform when an index was served. */

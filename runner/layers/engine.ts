@@ -6,11 +6,14 @@ import { WASI } from "@bjorn3/browser_wasi_shim";
 import { TsboxError } from "../base/error.ts";
 import { ABI_VERSION } from "./abi.ts";
 
+interface Versioned {
+  engine_version(): number;
+}
+
 /** wasm/engine.h: every export, and nothing else. */
-export interface EngineExports {
+export interface EngineExports extends Versioned {
   memory: WebAssembly.Memory;
   _initialize(): unknown;
-  engine_version(): number;
   reader_new(flags: number): void;
   reader_buffer(): number;
   reader_want(): number;
@@ -23,16 +26,6 @@ export interface EngineExports {
   record_length(): number;
   reader_error_pointer(): number;
   reader_error_length(): number;
-  gunzip_new(): void;
-  gunzip_input(): number;
-  gunzip_space(): number;
-  gunzip_feed(n: number): number;
-  gunzip_next(): number;
-  gunzip_finish(): number;
-  gunzip_output(): number;
-  gunzip_output_length(): number;
-  gunzip_error_pointer(): number;
-  gunzip_error_length(): number;
   writer_buffer(): number;
   writer_entry(n: number): number;
   writer_pointer(): number;
@@ -61,45 +54,40 @@ export function builtFile(name: string): string {
   });
 }
 
-let compiled: WebAssembly.Module | undefined;
-
-function enginePath(): string {
-  return process.env.TSBOX_WASM || builtFile(FILE);
-}
+const compiled = new Map<string, WebAssembly.Module>();
 
 /** Compiles the engine on other threads, for those who know that it will be needed. What is wrong with it is told when it is. */
 export function prepareEngine(): void {
-  if (compiled) return;
-  const made = async () => WebAssembly.compile(await readFile(enginePath()));
+  if (compiled.has(FILE)) return;
+  const made = async () => WebAssembly.compile(await readFile(builtFile(FILE)));
   made().then(
     (module) => {
-      compiled ??= module;
+      if (!compiled.has(FILE)) compiled.set(FILE, module);
     },
     () => {},
   );
 }
 
-function compile(): WebAssembly.Module {
-  if (compiled) return compiled;
-  const path = enginePath();
+function compile(file: string): WebAssembly.Module {
+  const known = compiled.get(file);
+  if (known) return known;
+  const path = builtFile(file);
   try {
-    compiled = new WebAssembly.Module(readFileSync(path));
+    const module = new WebAssembly.Module(readFileSync(path));
+    compiled.set(file, module);
+    return module;
   } catch (cause) {
     throw new TsboxError(`Cannot load the layer engine from ${path}: ${(cause as Error).message}`, {
       code: "ENGINE_MISSING",
       cause,
     });
   }
-  return compiled;
 }
 
-export function newEngine(): Engine {
-  const module = compile();
-  // The module imports nothing; what it might import one day would find no files, no arguments, no environment.
-  const wasi = new WASI([], [], []);
-  const instance = new WebAssembly.Instance(module, { wasi_snapshot_preview1: wasi.wasiImport });
-  const exports = instance.exports as unknown as EngineExports;
-  wasi.initialize({ exports });
+/** An instance of a module of dist/ that speaks our version. */
+export function instantiate<E extends Versioned>(file: string, imports: object, prepare?: (exports: E) => void): E {
+  const exports = new WebAssembly.Instance(compile(file), imports).exports as E;
+  prepare?.(exports);
   const version = exports.engine_version();
   if (version !== ABI_VERSION) {
     throw new TsboxError(
@@ -107,10 +95,18 @@ export function newEngine(): Engine {
       { code: "ENGINE_VERSION", hint: 'in a checkout, run "make" again' },
     );
   }
+  return exports;
+}
+
+export function newEngine(): Engine {
+  // The module imports nothing; what it might import one day would find no files, no arguments, no environment.
+  const wasi = new WASI([], [], []);
+  const imports = { wasi_snapshot_preview1: wasi.wasiImport };
+  const exports = instantiate<EngineExports>(FILE, imports, (made) => wasi.initialize({ exports: made }));
   return { exports, memory: new Uint8Array(exports.memory.buffer) };
 }
 
 /** Text that the engine wrote. */
-export function engineText(engine: Engine, pointer: number, length: number): string {
-  return Buffer.from(engine.memory.buffer, pointer, length).toString("utf8");
+export function engineText({ memory }: Pick<Engine, "memory">, pointer: number, length: number): string {
+  return Buffer.from(memory.buffer, pointer, length).toString("utf8");
 }

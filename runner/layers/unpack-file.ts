@@ -2,7 +2,8 @@ import { readSync, writevSync } from "node:fs";
 import { Growth } from "../base/growth.ts";
 import type { RecordSink } from "./batch.ts";
 import { decompress, HEAD, sniff } from "./decompress.ts";
-import { gunzip, type ReadInto } from "./gunzip.ts";
+import { Gunzip, type ReadInto } from "./gunzip.ts";
+import { LentHash } from "./lent-hash.ts";
 import { type UnpackedLayer, unpackTar } from "./unpack.ts";
 
 /** A layer that lies in a file, to be unpacked by whoever may block: descriptors are shared by the threads of a process. */
@@ -19,20 +20,24 @@ export interface UnpackJob {
   verified?: boolean;
   /** Eight bytes: how much of the file was read, for whoever shows it. */
   consumed?: SharedArrayBuffer;
+  /** What another thread needs to hash for this one: gunzipMemory() and Hasher.shared. */
+  lent?: { memory: WebAssembly.Memory; hasher: SharedArrayBuffer };
 }
 
 /** Waits for so many bytes at once, if there are as many: each wait costs a switch between threads. */
 const PIECE = 128 << 10;
 
-/** Does the job on this thread, which blocks wherever there is something to wait for. */
-export async function unpackFile(job: UnpackJob): Promise<UnpackedLayer> {
+/** Does the job on this thread, which blocks wherever there is something to wait for. `tell` has the hashing thread work. */
+export async function unpackFile(job: UnpackJob, tell: () => void): Promise<UnpackedLayer> {
   const read = reader(job);
   const head = new Uint8Array(HEAD);
   const compression = sniff(head.subarray(0, readSync(job.fd, head, 0, Math.min(HEAD, available(job, HEAD)), 0)));
-  const gzip = compression === "gzip";
-  const sink = pipeSink(job.sink);
-  const tar = gzip ? gunzip(read) : decompress(pieces(read));
-  return unpackTar({ tar, transient: gzip, sink, diffID: job.diffID, verified: job.verified ?? false });
+  const { diffID, verified = false, lent } = job;
+  const passed = { sink: pipeSink(job.sink), diffID, verified };
+  if (compression !== "gzip") return unpackTar({ ...passed, tar: decompress(pieces(read)) });
+  const gunzip = new Gunzip(lent?.memory);
+  const hash = lent && new LentHash(lent.hasher, gunzip.lasting, tell);
+  return unpackTar({ ...passed, tar: gunzip.pieces(read), transient: true, ...(hash && { hash }) });
 }
 
 /** How many bytes the file has, once it has `wanted` or will not grow any more. */

@@ -1,6 +1,8 @@
 import { Worker } from "node:worker_threads";
 import { TsboxError } from "../base/error.ts";
 import { builtFile } from "./engine.ts";
+import { gunzipMemory } from "./gunzip.ts";
+import { Hasher } from "./lent-hash.ts";
 import type { UnpackedLayer } from "./unpack.ts";
 import type { UnpackJob } from "./unpack-file.ts";
 
@@ -13,6 +15,9 @@ interface PackedError {
   /** A TsboxError, meant for people. */
   told: boolean;
 }
+
+/** The worker's word that there is something to hash. */
+export const HASH = "hash";
 
 export type Answer = { unpacked: UnpackedLayer; error?: undefined } | { error: PackedError };
 
@@ -34,6 +39,7 @@ function unpackError({ message, code, hint, stack, told }: PackedError): Error {
  */
 export class UnpackWorker {
   #worker: Worker | undefined;
+  #memory: WebAssembly.Memory | undefined;
 
   start(): Worker {
     if (this.#worker === undefined) {
@@ -45,19 +51,25 @@ export class UnpackWorker {
     return this.#worker;
   }
 
-  unpack(job: UnpackJob): Promise<UnpackedLayer> {
+  /** This thread hashes meanwhile: it has the time once everything is downloaded. */
+  unpack(job: Omit<UnpackJob, "lent">): Promise<UnpackedLayer> {
     const worker = this.start();
+    this.#memory ??= gunzipMemory();
+    const hasher = new Hasher(this.#memory.buffer);
+    const lent = { memory: this.#memory, hasher: hasher.shared };
     return new Promise((resolve, reject) => {
       const settle = (act: () => void) => {
         worker.off("message", onMessage).off("error", onError).off("exit", onExit).unref();
         act();
       };
-      const onMessage = (answer: Answer) =>
+      const onMessage = (answer: Answer | typeof HASH) => {
+        if (answer === HASH) return hasher.work();
         settle(() => (answer.error ? reject(unpackError(answer.error)) : resolve(answer.unpacked)));
+      };
       const onError = (error: Error) => settle(() => reject(error));
       const onExit = () => settle(() => reject(new Error("the unpacking thread ended")));
       worker.on("message", onMessage).on("error", onError).on("exit", onExit).ref();
-      worker.postMessage(job);
+      worker.postMessage({ ...job, lent });
     });
   }
 

@@ -3,6 +3,7 @@ import type { Writable } from "node:stream";
 import { TsboxError } from "../base/error.ts";
 import type { RecordSink } from "./batch.ts";
 import { decompress } from "./decompress.ts";
+import type { LentHash } from "./lent-hash.ts";
 import { type ByteSource, recordStream } from "./reader.ts";
 
 export interface UnpackLayerOptions {
@@ -48,6 +49,8 @@ export interface UnpackTarOptions extends Pick<UnpackLayerOptions, "sink" | "dif
   tar: ByteSource;
   /** As in RecordStreamOptions. */
   transient?: boolean;
+  /** SHA-256 for the diffID; this thread's own by default. */
+  hash?: Pick<LentHash, "update" | "digest">;
 }
 
 /**
@@ -66,7 +69,7 @@ export async function unpackLayer(options: UnpackLayerOptions): Promise<Unpacked
 
 export async function unpackTar(options: UnpackTarOptions): Promise<UnpackedLayer> {
   const verified = options.verified === true && options.diffID !== undefined;
-  const hash = createHash("sha256");
+  const { hash = createHash("sha256") } = options;
   let size = 0;
   let diffID = "";
   async function* hashed(): AsyncGenerator<Uint8Array> {

@@ -10,6 +10,7 @@ declare namespace WebAssembly {
     readonly exports: object;
   }
   class Memory {
+    constructor(size: { initial: number; maximum: number; shared: boolean });
     readonly buffer: ArrayBuffer;
   }
 }

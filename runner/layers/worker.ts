@@ -2,12 +2,12 @@
 
 import { parentPort } from "node:worker_threads";
 import { type UnpackJob, unpackFile } from "./unpack-file.ts";
-import { type Answer, packError } from "./unpack-worker.ts";
+import { type Answer, HASH, packError } from "./unpack-worker.ts";
 
 parentPort?.on("message", async (job: UnpackJob) => {
   let answer: Answer;
   try {
-    answer = { unpacked: await unpackFile(job) };
+    answer = { unpacked: await unpackFile(job, () => parentPort?.postMessage(HASH)) };
   } catch (error) {
     answer = { error: packError(error) };
   }

@@ -1,5 +1,6 @@
 import http, { type IncomingMessage } from "node:http";
 import { type AgentOptions, Agent as SecureAgent, request as secureRequest } from "node:https";
+import { connect, type Socket, type TcpNetConnectOpts } from "node:net";
 import { Readable } from "node:stream";
 import { visible } from "../base/error.ts";
 import { type HostCertificates, hostCertificates, systemAuthorities, withUsualAuthorities } from "./certificates.ts";
@@ -42,6 +43,7 @@ export interface Answer {
 }
 
 const MAX_REDIRECTS = 5;
+const READ_SIZE = 256 << 10;
 /** No byte for so long means that the other side is gone. */
 const IDLE_MILLISECONDS = 60_000;
 /** Who was sent a blob may look at all of it before it answers. */
@@ -56,7 +58,7 @@ const UNKNOWN_AUTHORITY = [
 /** Requests over connections that are kept; follows redirects, and forgets credentials when they lead to another host. */
 export class Transport {
   readonly #options: TransportOptions;
-  readonly #http = new http.Agent({ keepAlive: true });
+  readonly #http = plainAgent();
   /** One a host: a client's certificate is shown to the host it is for alone. */
   readonly #https = new Map<string, SecureAgent>();
   /** The system's authorities, once they were needed. */
@@ -162,6 +164,26 @@ export class Transport {
     this.#https.set(url.host, agent);
     return agent;
   }
+}
+
+/**
+ * Connections that read into one buffer each, not into a new one each time: the pages of those cost as much as the reading. What the parser of HTTP
+ * makes of the bytes is a copy, so that nobody sees the buffer change.
+ */
+function plainAgent(): http.Agent {
+  const agent = new http.Agent({ keepAlive: true });
+  const createConnection = (options: TcpNetConnectOpts) =>
+    connect({
+      ...options,
+      onread: {
+        buffer: Buffer.allocUnsafeSlow(READ_SIZE),
+        callback(this: Socket, count: number, buffer: Uint8Array) {
+          this.emit("data", buffer.subarray(0, count));
+          return true;
+        },
+      },
+    } as TcpNetConnectOpts);
+  return Object.assign(agent, { createConnection });
 }
 
 /** A body is sent on only where the answer says that the method stays. */

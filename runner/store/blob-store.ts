@@ -49,7 +49,7 @@ export function putBlob(layout: StoreLayout, bytes: Uint8Array): { digest: Diges
 /** Keeps a stream as a blob; with `expected` anything else is refused. `head` is its first bytes. */
 export async function putBlobStream(
   layout: StoreLayout,
-  source: AsyncIterable<Uint8Array>,
+  source: AsyncIterable<Uint8Array> | Iterable<Uint8Array>,
   expected?: Digest,
 ): Promise<{ digest: Digest; size: number; head: Buffer }> {
   const staged = stagingFile(layout);

@@ -53,7 +53,14 @@ async function install(tarball: string): Promise<Result> {
 need("npm", test)("npm pack and npm install need no compiler and no build", async () => {
   const tarball = await pack(ROOT);
   const listed = succeeded(await box.program("tar", ["-tzf", tarball]));
-  for (const path of ["dist/tsbox", "dist/tsbox-helper", "dist/libtsbox.so", "dist/layers.wasm", "dist/base.tar"])
+  for (const path of [
+    "dist/tsbox",
+    "dist/tsbox-helper",
+    "dist/libtsbox.so",
+    "dist/layers.wasm",
+    "dist/gunzip.wasm",
+    "dist/base.tar",
+  ])
     assert.ok(listed.includes(`package/${path}\n`), `${path} is in the package`);
   assert.not.match(listed, /package\/(runner|helper-c|wasm|scripts|tests|node_modules)\//);
   succeeded(await install(tarball));

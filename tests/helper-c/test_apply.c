@@ -439,7 +439,9 @@ static void owners(void)
     file(.path = "f", .uid = 12, .gid = 34, .mode = 06755, .data = "x");
     symlink_to("f", .path = "l", .uid = 56, .gid = 78);
     directory(.path = "d", .uid = 90, .gid = 91, .mode = 02775);
-    file(.path = "d/in", .uid = 0, .gid = 0);
+    file(.path = "d/in", .uid = 0, .gid = 0, .mode = 0640);
+    directory(.path = "d/sub", .uid = 0, .gid = 0, .mode = 0500);
+    file(.path = "d/sub/in", .uid = 0, .gid = 0, .mode = 04711, .data = "x");
     add(RECORD_CHARACTER, (struct with){.path = "null", .major = 1, .minor = 3, .mode = 0666});
     end();
     expect_equal(apply_here(), 0);
@@ -449,6 +451,10 @@ static void owners(void)
     expect_equal(stat_of(root, "l").st_uid, 56);
     expect_equal(stat_of(root, "d").st_mode, S_IFDIR | 02775);
     expect_equal(stat_of(root, "d/in").st_gid, 0);
+    expect_equal(stat_of(root, "d/in").st_mode, S_IFREG | 0640);
+    expect_equal(stat_of(root, "d/sub").st_gid, 0);
+    expect_equal(stat_of(root, "d/sub").st_mode, S_IFDIR | 0500);
+    expect_equal(stat_of(root, "d/sub/in").st_mode, S_IFREG | 04711);
     expect_equal(stat_of(root, "null").st_mode, S_IFCHR | 0666);
     expect_equal(stat_of(root, "null").st_rdev, makedev(1, 3));
 }

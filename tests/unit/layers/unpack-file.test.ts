@@ -156,4 +156,23 @@ test("a worker ends with its pipe's reader, and takes the next job", async () =>
   });
 });
 
+test("a worker can be ended while it works", async () => {
+  await withDirectory(async (folder) => {
+    const path = join(folder, "layer");
+    const bytes = gzipSync(archive(entry({ name: "zeros" }, Buffer.alloc(200_000_000))));
+    writeFileSync(path, bytes);
+    const [read, write] = makePipe();
+    const fd = openSync(path, "r");
+    const records = createReadStream("", { fd: read });
+    const worker = new UnpackWorker();
+    const job = worker.unpack({ fd, size: bytes.length, sink: write, diffID: DIFF_ID });
+    records.once("data", () => void worker.close());
+    const [result] = await Promise.allSettled([job]);
+    assert.match(String((result as PromiseRejectedResult).reason), /the unpacking thread ended/);
+    records.destroy();
+    closeFd(write);
+    closeSync(fd);
+  });
+});
+
 test.run();
