@@ -10,6 +10,8 @@ import { benchPorts } from "./bench-ports.ts";
 const work = process.env.BENCH_WORK as string;
 const cache = process.env.BENCH_CACHE as string;
 const runs = Number(process.env.BENCH_RUNS) || 20;
+/** Of what takes long. */
+const few = Math.max(3, Math.round(runs / 4));
 const top = resolve(import.meta.dirname, "..");
 const tsbox = join(top, "dist/tsbox");
 const rootfs = join(work, "rootfs");
@@ -162,7 +164,28 @@ function detached(): void {
     "tsbox run -d, 50 times",
     1,
   );
-  sh(`${clear(tsbox)}; ${clear("podman")}`);
+  const both = [tsbox, ...(has("podman") ? ["podman"] : [])];
+  const each = (act: (command: string) => Pick<Contestant, "argv" | "before">): Contestant[] =>
+    both.map((command) => ({ name: command === tsbox ? "tsbox" : command, ...act(command) }));
+  const all = "$(seq -f bench-%g 50)";
+  const base = has("podman") ? "podman" : "tsbox";
+  const starts = each((command) => ({
+    argv: ["sh", "-c", `${command} start ${all} >/dev/null`],
+    before: ["sh", "-c", `${command} kill ${all} >/dev/null 2>&1; ${command} wait ${all} >/dev/null`],
+  }));
+  compare("50 containers started by one command", starts, base, few);
+  const removals = each((command) => ({
+    argv: ["sh", "-c", clear(command)],
+    before: [
+      "sh",
+      "-c",
+      command === tsbox
+        ? fifty(tsbox, "base sleep 600")
+        : fifty("podman --runtime crun", "--network none localhost/bench sleep 600"),
+    ],
+  }));
+  sh(both.map(clear).join(";"));
+  compare("rm -f of 50 that run, by one command", removals, base, few);
 }
 
 /** Two hundred containers that run: how long until all do, what supervises each, and the list of them. */
@@ -338,7 +361,7 @@ function pullOne(blobs: string, image: string): void {
         : []),
     ],
     "podman pull",
-    Math.max(3, Math.round(runs / 4)),
+    few,
   );
   sh(`chmod -R u+rwX x ub 2>/dev/null; rm -rf x u ub layer-*`);
   for (const folder of ["t", "p"]) timed(clean(folder));
@@ -375,7 +398,7 @@ async function load(): Promise<void> {
           : []),
       ],
       "podman load",
-      Math.max(3, Math.round(runs / 4)),
+      few,
     );
     sh(clean("t").join(" "));
     console.log(`largest resident set of tsbox: ${Math.round((await maxRss(ours)) / 1024)} MiB`);
@@ -403,7 +426,7 @@ async function save(): Promise<void> {
           ...(has("podman") ? [{ name: "podman save", argv: theirs, before: ["rm", "-f", "theirs.tar"] }] : []),
         ],
         "podman save",
-        Math.max(3, Math.round(runs / 4)),
+        few,
       );
       console.log(`largest resident set of tsbox: ${Math.round((await maxRss(ours)) / 1024)} MiB`);
     }
@@ -471,7 +494,7 @@ function commit(): void {
           : []),
       ],
       "podman commit",
-      Math.max(3, Math.round(runs / 4)),
+      few,
     );
     removeChanged(name);
   }
@@ -553,7 +576,7 @@ function build(): void {
       argv: words(name, ...more),
       ...(before && { before }),
     }));
-  const rounds = Math.max(3, Math.round(runs / 4));
+  const rounds = few;
   compare("build of six steps, 2,000 files: cold", contestants(undefined, "--no-cache"), "podman build", rounds);
   compare("build: fully cached", contestants(undefined), "podman build", rounds);
   compare("build: one file of 2,000 changed", contestants(change), "podman build", rounds);

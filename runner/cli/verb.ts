@@ -151,27 +151,45 @@ export function engineOf(context: Context, lock: LockOptions = {}): Engine {
   });
 }
 
+/** Containers that a verb works on at once: most of the time it waits for the kernel, or for a program to end. */
+export const AT_ONCE = 8;
+
 /**
  * Does the same to several things, going on after a failure: docker prints each word that succeeded as it was given, and fails
- * with 1 when one did not.
+ * with 1 when one did not. With `atOnce`, so many are begun before the first is done; what is told keeps its order.
  */
 export async function forEachWord(
   words: readonly string[],
   context: Context,
   act: (word: string) => Promise<unknown>,
+  { atOnce = 1 }: { atOnce?: number } = {},
 ): Promise<number> {
   let status = 0;
-  for (const word of words) {
+  // the second of a pair finds what the first has done
+  const width = new Set(words).size < words.length ? 1 : atOnce;
+  const begun: Promise<{ error?: unknown }>[] = [];
+  for (const [number, word] of words.entries()) {
     context.signal.throwIfAborted();
-    try {
-      await act(word);
-      context.stdout.write(`${word}\n`);
-    } catch (error) {
-      if (context.signal.aborted) throw error;
-      const { errorText } = await import("./print-error.ts");
-      context.stderr.write(errorText(error, context.debug));
-      status = 1;
+    for (const next of words.slice(begun.length, number + width)) {
+      begun.push(
+        act(next).then(
+          () => ({}),
+          (error: unknown) => ({ error }),
+        ),
+      );
     }
+    const outcome = (await begun[number]) ?? {};
+    if (!("error" in outcome)) {
+      context.stdout.write(`${word}\n`);
+      continue;
+    }
+    if (context.signal.aborted) {
+      await Promise.all(begun);
+      throw outcome.error;
+    }
+    const { errorText } = await import("./print-error.ts");
+    context.stderr.write(errorText(outcome.error, context.debug));
+    status = 1;
   }
   return status;
 }

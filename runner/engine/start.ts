@@ -20,6 +20,16 @@ export async function start(engine: Engine, word: string): Promise<ContainerReco
   return record;
 }
 
+/** Whether it shares a namespace of another container, which must run first. */
+export function needsOthers(engine: Engine, word: string): boolean {
+  try {
+    const { network, sharing = {} } = engine.containers.find(word);
+    return [network, ...Object.values(sharing)].some((from) => from.startsWith("container:"));
+  } catch {
+    return false; // told by start()
+  }
+}
+
 /** Starts one container and becomes its first client; a running one is attached to. */
 export async function startAttached(
   engine: Engine,

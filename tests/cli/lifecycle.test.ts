@@ -156,6 +156,32 @@ test("rm of several goes on after a failure", async () => {
   assert.match(stderr, /not-there/);
 });
 
+test("several are started, stopped and removed at once, and told in their order", async () => {
+  // the first ends only after the second was told to
+  const waits = "trap 'while [ ! -e /v/told ]; do sleep 0.05; done; exit 3' TERM";
+  const tells = "trap 'touch /v/told; exit 4' TERM";
+  const names = ["at1", "at2"];
+  for (const [number, trap] of [waits, tells].entries()) {
+    const script = `${trap}; echo ready; while :; do sleep 0.05; done`;
+    await tsbox("create", "--name", names[number] as string, "-v", "at:/v", "base", "sh", "-c", script);
+  }
+  assert.is((await tsbox("start", ...names)).stdout, "at1\nat2\n");
+  for (const name of names) await until(async () => (await tsbox("logs", name)).stdout === "ready\n");
+  const stopped = await tsbox("stop", "-t", "60", "at1", "not-there", "at2");
+  assert.is(stopped.stdout, "at1\nat2\n");
+  assert.match(stopped.stderr, /not-there/);
+  assert.is(await field("at1", "{{.State.ExitCode}}"), "3");
+  assert.is((await tsbox("rm", "at2", "at2", "at1")).stdout, "at2\nat1\n");
+  await tsbox("volume", "rm", "at");
+});
+
+test("start begins with the first where one needs the network of another", async () => {
+  await tsbox("create", "--name", "giver", "base", "sleep", "600");
+  await tsbox("create", "--name", "taker", "--network", "container:giver", "base", "sleep", "600");
+  assert.is((await tsbox("start", "giver", "taker")).stdout, "giver\ntaker\n");
+  assert.is((await tsbox("rm", "-f", "taker", "giver")).code, 0);
+});
+
 test("the name is free again after rm, and after a --rm container ended", async () => {
   for (let round = 0; round < 2; round++)
     assert.is((await tsbox("run", "--rm", "--name", "term", "base", "true")).code, 0);

@@ -1,6 +1,6 @@
 import { STOP_FLAGS, stopOptions } from "../options/stop-flags.ts";
 import { SELECTION_FLAGS, selectContainers } from "../select-containers.ts";
-import { defineVerb, engineOf, forEachWord } from "../verb.ts";
+import { AT_ONCE, defineVerb, engineOf, forEachWord } from "../verb.ts";
 
 export default defineVerb({
   name: "restart",
@@ -21,6 +21,6 @@ export default defineVerb({
     const words = await selectContainers(engine, given, flags, { command: "restart" });
     const { restart } = await import("../../engine/start.ts");
     const options = stopOptions(flags);
-    return forEachWord(words, context, (word) => restart(engine, word, options));
+    return forEachWord(words, context, (word) => restart(engine, word, options), { atOnce: AT_ONCE });
   },
 });

@@ -2,7 +2,7 @@ import { TsboxError } from "../../base/error.ts";
 import { boolean, list, value } from "../flags.ts";
 import { parseStopTimeout } from "../options/stop-timeout.ts";
 import { SELECTION_FLAGS, selectContainers } from "../select-containers.ts";
-import { defineVerb, engineOf, forEachWord } from "../verb.ts";
+import { AT_ONCE, defineVerb, engineOf, forEachWord } from "../verb.ts";
 
 export default defineVerb({
   name: "rm",
@@ -33,13 +33,12 @@ export default defineVerb({
     const engine = engineOf(context);
     const words = await selectContainers(engine, given, flags, { command: "rm" });
     const present = flags.force ? words.filter(isThere) : words;
-    return forEachWord(present, context, (word) =>
-      remove(engine, word, {
-        force: flags.force,
-        volumes: flags.volumes,
-        ...(flags.time === undefined ? {} : { timeout: flags.time }),
-      }),
-    );
+    const options = {
+      force: flags.force,
+      volumes: flags.volumes,
+      ...(flags.time === undefined ? {} : { timeout: flags.time }),
+    };
+    return forEachWord(present, context, (word) => remove(engine, word, options), { atOnce: AT_ONCE });
 
     /** docker says what is missing, and does not count it as a failure. */
     function isThere(word: string): boolean {

@@ -2,7 +2,7 @@ import { boolean, value } from "../flags.ts";
 import { parseDetachKeys } from "../options/detach-keys.ts";
 import { SELECTION_FLAGS, selectContainers } from "../select-containers.ts";
 import { UsageError } from "../usage-error.ts";
-import { defineVerb, engineOf, forEachWord } from "../verb.ts";
+import { AT_ONCE, defineVerb, engineOf, forEachWord } from "../verb.ts";
 
 export default defineVerb({
   name: "start",
@@ -43,8 +43,11 @@ export default defineVerb({
     });
     // the oldest first: what shares another one's namespaces was made after it
     const words = given.length > 0 ? selected : selected.reverse();
-    const { start, startAttached } = await import("../../engine/start.ts");
-    if (!flags.attach && !flags.interactive) return forEachWord(words, context, (word) => start(engine, word));
+    const { start, startAttached, needsOthers } = await import("../../engine/start.ts");
+    if (!flags.attach && !flags.interactive) {
+      const atOnce = words.some((word) => needsOthers(engine, word)) ? 1 : AT_ONCE;
+      return forEachWord(words, context, (word) => start(engine, word), { atOnce });
+    }
     const [word] = words;
     if (word === undefined || words.length > 1) {
       throw new UsageError("Cannot attach to several containers at once: name one", { exitCode: 1 });

@@ -1,6 +1,6 @@
 import { STOP_FLAGS, stopOptions } from "../options/stop-flags.ts";
 import { SELECTION_FLAGS, selectContainers } from "../select-containers.ts";
-import { defineVerb, engineOf, forEachWord } from "../verb.ts";
+import { AT_ONCE, defineVerb, engineOf, forEachWord } from "../verb.ts";
 
 export default defineVerb({
   name: "stop",
@@ -24,6 +24,6 @@ export default defineVerb({
       statuses: ["running", "paused", "restarting"],
     });
     const options = stopOptions(flags);
-    return forEachWord(words, context, (word) => stop(engine, word, options));
+    return forEachWord(words, context, (word) => stop(engine, word, options), { atOnce: AT_ONCE });
   },
 });
