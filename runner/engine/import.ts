@@ -2,19 +2,21 @@ import { createReadStream } from "node:fs";
 import { abortable } from "../base/abortable.ts";
 import { TsboxError } from "../base/error.ts";
 import { journal } from "../container/journal.ts";
-import { sniff } from "../layers/decompress.ts";
+import { decompressArchive, sniffArchive } from "../layers/decompress.ts";
+import { inPieces, PiecePool } from "../layers/pieces.ts";
 import { OCI_CONFIG, OCI_LAYER, OCI_LAYER_GZIP, OCI_LAYER_ZSTD, OCI_MANIFEST } from "../oci/media-types.ts";
 import { hostPlatform } from "../oci/platform.ts";
 import { formatReference } from "../oci/reference.ts";
 import type { Digest, ImageConfig, Manifest, Platform } from "../oci/types.ts";
 import { blobStream, putBlob } from "../store/blob-store.ts";
 import { changeIndex, withName } from "../store/image-index.ts";
-import { openInbox } from "../store/inbox.ts";
+import { type Inbox, openInbox } from "../store/inbox.ts";
 import { storeLayout } from "../store/layout.ts";
 import { leaseStore } from "../store/lease.ts";
 import { applyChanges } from "./config-changes.ts";
 import type { Engine } from "./engine.ts";
 import { collectGarbage } from "./gc.ts";
+import { type KeptLayer, keepLayer } from "./keep-layer.ts";
 import { parseNewName } from "./new-name.ts";
 import { checkNotBuiltin } from "./stored-image.ts";
 import { unpackOne } from "./unpack-image.ts";
@@ -30,7 +32,7 @@ export interface ImportOptions {
   signal?: AbortSignal;
 }
 
-/** Makes an image of one layer from a root filesystem's tarball (plain, gzip or zstd). Returns its id. */
+/** Makes an image of one layer from a root filesystem's tarball: plain, gzip or zstd as it is, xz and bzip2 by gzip. Returns its id. */
 export async function importRoot(engine: Engine, options: ImportOptions): Promise<Digest> {
   if (options.reference !== undefined) checkNotBuiltin(options.reference, "import to");
   const reference = options.reference === undefined ? undefined : parseNewName(options.reference, "import an archive");
@@ -40,11 +42,10 @@ export async function importRoot(engine: Engine, options: ImportOptions): Promis
   const inbox = openInbox(store);
   const { layout } = inbox;
   try {
-    const blob = await inbox.receive(abortable(openInput(options), options.signal));
-    const compression = await named(options.path, async () => sniff(blob.head));
+    const blob = await named(options.path, () => receiveLayer(inbox, options));
     const unpacked = unpackOne(engine, engine.identity(), blobStream(layout, blob.digest), [], {
       // it was hashed when it was received
-      ...(compression === "none" && { diffID: blob.digest, verified: true }),
+      ...(blob.diffID && { diffID: blob.diffID, verified: true }),
       ...(options.signal && { signal: options.signal }),
     });
     const diffID = await named(options.path, () => unpacked);
@@ -60,12 +61,11 @@ export async function importRoot(engine: Engine, options: ImportOptions): Promis
       history: [{ created, comment: options.message ?? `Imported from ${redacted(options.path ?? "-")}` }],
     };
     const configBlob = putBlob(layout, Buffer.from(JSON.stringify(config)));
-    const types = { gzip: OCI_LAYER_GZIP, zstd: OCI_LAYER_ZSTD, none: OCI_LAYER };
     const manifest: Manifest = {
       schemaVersion: 2,
       mediaType: OCI_MANIFEST,
       config: { mediaType: OCI_CONFIG, ...configBlob },
-      layers: [{ mediaType: types[compression], digest: blob.digest, size: blob.size }],
+      layers: [{ mediaType: blob.mediaType, digest: blob.digest, size: blob.size }],
     };
     const entry = { mediaType: OCI_MANIFEST, ...putBlob(layout, Buffer.from(JSON.stringify(manifest))) };
     await inbox.adopt([entry.digest, configBlob.digest, blob.digest]);
@@ -80,6 +80,22 @@ export async function importRoot(engine: Engine, options: ImportOptions): Promis
     release();
     await collectGarbage(engine);
   }
+}
+
+/** The archive as a layer's blob; `diffID` where it is known by then. */
+async function receiveLayer(
+  inbox: Inbox,
+  options: ImportOptions,
+): Promise<Pick<KeptLayer, "digest" | "size" | "mediaType"> & { diffID?: Digest }> {
+  const { head, ...blob } = await inbox.receive(abortable(openInput(options), options.signal));
+  const compression = sniffArchive(head);
+  if (compression === "gzip") return { ...blob, mediaType: OCI_LAYER_GZIP };
+  if (compression === "zstd") return { ...blob, mediaType: OCI_LAYER_ZSTD };
+  if (compression === "none") return { ...blob, mediaType: OCI_LAYER, diffID: blob.digest };
+  // no layer may be
+  const pool = new PiecePool();
+  const plain = decompressArchive(abortable(blobStream(inbox.layout, blob.digest), options.signal));
+  return keepLayer(inbox, inPieces(plain, pool), pool);
 }
 
 /** Standard input, a file, or what an address serves. */

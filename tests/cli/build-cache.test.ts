@@ -15,8 +15,8 @@ const withRegistry = need(["user-namespace", "docker-registry"], test);
 
 const TEXT = "FROM base\nWORKDIR /w\nCOPY a /a\nENV A=1\nRUN echo r > /r\n";
 /** Whoever has not the first step has none of the others. */
-const DATED = "FROM base\nRUN date +%s%N > /when\nCOPY a /a\nENV A=1\n";
-const STAGES = `FROM base AS tools\nRUN date +%s%N > /made\nFROM base\nENV A=1\nCOPY --from=tools /made /made\n`;
+const DATED = "FROM base\nRUN cat /proc/sys/kernel/random/uuid > /when\nCOPY a /a\nENV A=1\n";
+const STAGES = `FROM base AS tools\nRUN cat /proc/sys/kernel/random/uuid > /made\nFROM base\nENV A=1\nCOPY --from=tools /made /made\n`;
 const STEPS_TYPE = "application/vnd.tsbox.build.steps.v1+json";
 const MANIFEST = "application/vnd.oci.image.manifest.v1+json";
 

@@ -7,7 +7,7 @@ import { defineVerb, engineOf } from "../verb.ts";
 export default defineVerb({
   name: "import",
   usage: "FILE|URL|- [IMAGE]",
-  summary: "Make an image of a tarball that holds a root file system; plain, gzip or zstd.",
+  summary: "Make an image of a tarball that holds a root file system; plain or compressed by gzip, zstd, xz or bzip2.",
   flags: {
     change: list({
       short: "c",
