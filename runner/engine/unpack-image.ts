@@ -176,43 +176,47 @@ async function passStream(plan: Plan, source: AsyncIterable<Uint8Array>, expecte
 
 /** From a file to the helper, on the worker's thread. */
 async function passFile(plan: Plan, source: BlobFile, expected: Expected, worker: UnpackWorker): Promise<Passed> {
-  const [read, write] = makePipe();
-  let apply: Applying;
+  // first: what is asked for over the network comes while the helper starts
+  const file = await source.open();
   try {
-    apply = applyLayerFrom(read, plan);
+    const [read, write] = makePipe();
+    let apply: Applying;
+    try {
+      apply = applyLayerFrom(read, plan);
+    } catch (error) {
+      closeFd(write);
+      throw error;
+    } finally {
+      closeFd(read);
+    }
+    return await finish(apply, expected.signal, () =>
+      unpackByThread(file.fd, source, write, expected, worker).finally(() => closeFd(write)),
+    );
+  } finally {
+    await file.close();
+  }
+}
+
+async function unpackByThread(
+  fd: number,
+  { size, growth, done }: BlobFile,
+  sink: number,
+  { diffID, verified = false, onRead }: Expected,
+  worker: UnpackWorker,
+): Promise<UnpackedLayer> {
+  const consumed = new SharedArrayBuffer(8);
+  const told = () => onRead?.(Number(Atomics.load(new BigInt64Array(consumed), 0)));
+  const timer = onRead && setInterval(told, TOLD_EVERY);
+  const job = { fd, size, sink, diffID: diffID as Digest, verified, consumed };
+  try {
+    return await worker.unpack({ ...job, ...(growth && { growth: growth.shared }) });
   } catch (error) {
-    closeFd(write);
+    // why its bytes are void is not known to the worker
+    if ((error as { code?: string }).code === SOURCE_FAILED) await done;
     throw error;
   } finally {
-    closeFd(read);
+    clearInterval(timer);
   }
-  return finish(apply, expected.signal, async () => {
-    try {
-      const file = await source.open();
-      try {
-        const { size, growth } = source;
-        const { diffID, verified = false } = expected;
-        const job = { fd: file.fd, size, sink: write, diffID: diffID as Digest, verified };
-        const consumed = new SharedArrayBuffer(8);
-        const { onRead } = expected;
-        const told = () => onRead?.(Number(Atomics.load(new BigInt64Array(consumed), 0)));
-        const timer = onRead && setInterval(told, TOLD_EVERY);
-        try {
-          return await worker.unpack({ ...job, consumed, ...(growth && { growth: growth.shared }) });
-        } finally {
-          clearInterval(timer);
-        }
-      } catch (error) {
-        // why its bytes are void is not known to the worker
-        if ((error as { code?: string }).code === SOURCE_FAILED) await source.done;
-        throw error;
-      } finally {
-        await file.close();
-      }
-    } finally {
-      closeFd(write);
-    }
-  });
 }
 
 async function finish(

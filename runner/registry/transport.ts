@@ -43,7 +43,7 @@ export interface Answer {
 }
 
 const MAX_REDIRECTS = 5;
-const READ_SIZE = 256 << 10;
+const READ_SIZE = 64 << 10;
 /** No byte for so long means that the other side is gone. */
 const IDLE_MILLISECONDS = 60_000;
 /** Who was sent a blob may look at all of it before it answers. */

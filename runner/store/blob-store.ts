@@ -106,6 +106,7 @@ export class BlobDownload implements BlobFile {
   readonly #descriptor: Descriptor;
   readonly #partial: string;
   #written = 0;
+  #asked = false;
   #finished = false;
   #failure: unknown;
   #wake: (() => void)[] = [];
@@ -163,9 +164,10 @@ export class BlobDownload implements BlobFile {
     }
   }
 
-  /** Once there is something to read; its digest may still turn out to be wrong. */
+  /** Once its bytes are on their way; its digest may still turn out to be wrong. */
   async open(): Promise<FileHandle> {
-    while (this.#written === 0 && !this.#finished) await new Promise<void>((resolve) => this.#wake.push(resolve));
+    // not later: a download leaves this thread little time for anything else
+    while (!this.#asked && !this.#finished) await new Promise<void>((resolve) => this.#wake.push(resolve));
     if (this.#failure !== undefined) throw this.#failure;
     return this.#open();
   }
@@ -211,7 +213,10 @@ export class BlobDownload implements BlobFile {
       this.#advance(length);
       for (let breaks = 0, counted = length; length < size; ) {
         try {
-          const { start, stream } = await openBlob(length);
+          const answer = openBlob(length);
+          this.#asked = true;
+          this.#notify();
+          const { start, stream } = await answer;
           // sent whole again: readers have seen the first bytes, so these must come out the same
           if (start === 0 && length > 0) ({ hash, length } = { hash: createHash("sha256"), length: 0 });
           await eachChunk(stream, (chunk) => {
