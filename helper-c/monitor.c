@@ -326,7 +326,8 @@ void monitor_loop(struct monitor *monitor, void (*executed)(struct monitor *moni
         /* The socket before the pidfd: a program that ends at once was executed before it ended. */
         if (watched[SOCKET].revents) {
             handle_message(monitor, executed);
-            continue;
+            if (!monitor->exited)
+                continue; /* killed before there was a process: nothing more will come */
         }
         if (watched[SIGNALS].revents)
             handle_signals(monitor);

@@ -1,7 +1,8 @@
 /** What lives with what, and what cannot be held up. */
 import { once } from "node:events";
-import { readFileSync } from "node:fs";
-import { setTimeout as sleep } from "node:timers/promises";
+import { existsSync, readdirSync, readFileSync } from "node:fs";
+import { join } from "node:path";
+import { setImmediate, setTimeout as sleep } from "node:timers/promises";
 import { test } from "uvu";
 import * as assert from "uvu/assert";
 import { until } from "../cli/support/until.ts";
@@ -44,6 +45,34 @@ able("SIGKILL to the foreground helper takes the container along", async () => {
   assert.ok(pid > 1);
   child.kill("SIGKILL");
   assert.ok(await gone(pid));
+});
+
+/** Processes that have this in their command line. */
+function processesOf(word: string): number[] {
+  const commandLine = (pid: string) => {
+    try {
+      return readFileSync(`/proc/${pid}/cmdline`, "latin1");
+    } catch {
+      return "";
+    }
+  };
+  return readdirSync("/proc")
+    .filter((pid) => /^\d+$/.test(pid) && commandLine(pid).includes(word))
+    .map(Number);
+}
+
+able("a front process killed while the container is set up leaves no monitor", async () => {
+  for (let attempt = 0; attempt < 12; attempt++) {
+    const id = (await box.tsbox("create", "-t", "base", "true")).stdout.trim();
+    const child = box.start(["start", "-a", id]);
+    const ended = once(child, "exit");
+    const events = join(box.env.TSBOX_ROOT as string, "containers", id, "events");
+    while (child.exitCode === null && !(existsSync(events) && readFileSync(events, "utf8").includes('"mapped"')))
+      await setImmediate();
+    child.kill("SIGKILL");
+    await ended;
+    await until(() => processesOf(id).length === 0);
+  }
 });
 
 able("SIGKILL to the monitor ends a first process that has changed its ids, too", async () => {
