@@ -11,6 +11,7 @@
 #include <sys/resource.h>
 #include <sys/signalfd.h>
 #include <sys/syscall.h>
+#include <sys/socket.h>
 #include <sys/wait.h>
 #include <time.h>
 
@@ -21,10 +22,14 @@ static int send_signal(const struct monitor *monitor, int signal)
 
 void monitor_kill(struct monitor *monitor)
 {
-    if (monitor->pidfd >= 0 && !monitor->exited)
+    if (monitor->pidfd >= 0 && !monitor->exited) {
         send_signal(monitor, SIGKILL);
-    else if (monitor->pidfd < 0 && monitor->starter > 0)
+    } else if (monitor->pidfd < 0 && monitor->starter > 0) {
         kill(monitor->starter, SIGKILL);
+        /* what it may have made meanwhile waits for our word, and can now never have it; what it has said already is still read */
+        if (monitor->socket >= 0)
+            shutdown(monitor->socket, SHUT_RDWR);
+    }
     cgroup_kill();
     monitor->killed = true;
 }

@@ -1,7 +1,7 @@
 /**
  * Bundles the runner into dist/:
  *
- *   tsbox        the executable: loads hot.cjs, with V8's code cache when that fits
+ *   tsbox.cjs    what the executable (helper-c/launcher) has Node run: loads hot.cjs, with V8's code cache when that fits
  *   hot.cjs, run.cjs, ps.cjs, diff.cjs, main.cjs    the command line: what is started most, and the rest (split.ts)
  *   *.cache      what V8 compiled of each at build time
  *   unpack-worker.cjs    the thread that unpacks layers
@@ -12,7 +12,7 @@
  * koffi stays outside: it brings a binary of its own.
  */
 import { execFileSync } from "node:child_process";
-import { chmodSync, copyFileSync, mkdtempSync, rmSync, writeFileSync } from "node:fs";
+import { copyFileSync, mkdtempSync, rmSync, writeFileSync } from "node:fs";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
 import { type BuildOptions, build } from "esbuild";
@@ -55,10 +55,8 @@ const built = await Promise.all([
 const bundled = built.flat().flatMap(({ metafile }) => Object.keys(metafile?.inputs ?? {}));
 writeFileSync("dist/THIRD-PARTY.txt", thirdPartyNotices(bundled));
 
-// Without it the executable, which has no ending, would be an ES module like the sources.
 writeFileSync("dist/package.json", '{ "type": "commonjs" }\n');
-copyFileSync("scripts/bundle/launcher.cjs", "dist/tsbox");
-chmodSync("dist/tsbox", 0o755);
+copyFileSync("scripts/bundle/loader.cjs", "dist/tsbox.cjs");
 
 // The store that the warming commands open is thrown away.
 const store = mkdtempSync(join(tmpdir(), "tsbox-build-"));

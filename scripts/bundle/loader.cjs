@@ -1,7 +1,5 @@
-#!/usr/bin/env -S node --
 "use strict";
-// "--" above: Node 20 would take --env-file for its own wherever it stands, and end before this line.
-// Runs hot.cjs, which asks for the other files when it needs them (split.ts tells what is where), as `require` would, but
+// What the launcher has Node run. Runs hot.cjs, which asks for the other files when it needs them (split.ts tells what is where), as `require` would, but
 // gives V8 what it compiled when the package was built. V8 refuses a cache of another version, other flags or another
 // source, and compiles as usual.
 const { readFileSync } = require("node:fs");
