@@ -16,5 +16,7 @@ report(
     helper: all("helper-c", ".c", ".h"),
     headers: all("wasm", ".h"),
     mirror: read("runner/layers/abi.ts"),
+    keeper: read("runner/engine/keep-start.ts"),
+    launcher: read("helper-c/launcher/launcher.c"),
   }),
 );

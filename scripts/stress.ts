@@ -117,7 +117,7 @@ async function worker(kills: Set<number>): Promise<void> {
     // a name is one container's: those two would end each other
     const kind = KINDS[Math.floor(random() * KINDS.length)] as string[];
     const words = kind.map((word) => (word === "one" ? `one-${number}` : word));
-    const moment = random() * 120;
+    const moment = random() * 60;
     const child = spawn(tsbox, ["run", ...words], { env, stdio: ["ignore", "ignore", "pipe"] });
     const end = ended(child);
     if (kills.has(number)) {
@@ -146,7 +146,9 @@ try {
   command("rm", "-f", "-a");
   makeOlder();
   command("image", "prune", "-f");
-  const left = [...files()].filter((path) => !before.has(path) && !/^store\/(journal|cache\/seccomp)/.test(path));
+  const left = [...files()].filter(
+    (path) => !before.has(path) && !/^store\/(journal|cache\/seccomp|kept$|kept\/[0-9a-f]{2}(\.new)?$)/.test(path),
+  );
   const mounts = readable("/proc/self/mountinfo")
     .split("\n")
     .filter((line) => line.includes(folder));

@@ -141,7 +141,12 @@ export class ContainerFiles {
   /** Makes the folder and takes the name; two processes can't take the same one. */
   create(id: string, name: string): string {
     this.#take(id, name, "create container");
-    mkdirSync(this.dir(id), { recursive: true, mode: 0o711 });
+    try {
+      mkdirSync(this.dir(id), { recursive: true, mode: 0o711 });
+    } catch (error) {
+      this.releaseName({ id, name });
+      throw error;
+    }
     return this.dir(id);
   }
 

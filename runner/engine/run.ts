@@ -5,21 +5,25 @@ import { attachedFace, becomeHelper, DEFAULT_DETACH_KEYS } from "./become-helper
 import { createContainer } from "./create-container.ts";
 import type { Engine } from "./engine.ts";
 import { explainCommand } from "./explain-command.ts";
+import { type CommandLine, watchStart } from "./keep-start.ts";
 import type { RunOptions } from "./run-options.ts";
 
 /**
  * `tsbox run`: makes the container and becomes the helper, which starts it, stays beside it and exits with its status. Returns only the plan's text, for
- * `--print-plan`; otherwise this process is the helper from here on and nothing of Node is left.
+ * `--print-plan`; otherwise this process is the helper from here on and nothing of Node is left. A `line` is kept for the launcher, which repeats it without Node.
  */
-export async function run(engine: Engine, options: RunOptions): Promise<string> {
-  const container = await createContainer(engine, options, {
+export async function run(engine: Engine, options: RunOptions, line?: CommandLine): Promise<string> {
+  const watched = line && watchStart(engine, options, line);
+  const container = await createContainer(watched?.engine ?? engine, options, {
     stdio: stdioMode(options),
     // should this process be killed before it is the helper, somebody has to know that nobody will start it
     ...(options.rm && { maker: { pid: process.pid, startTime: processStartTime(process.pid) ?? "" } }),
   });
   const face = runFace(options, container.record.id);
   if (options.printPlan) return printablePlan({ ...container.plan, ...face });
-  becomeHelper(container.planPath, ...faceWords({ ...face, onFailure: explainCommand() }));
+  const words = faceWords({ ...face, onFailure: explainCommand() });
+  watched?.keep(container, words);
+  becomeHelper(container.planPath, ...words);
 }
 
 /** `--log-driver passthrough` hands the program our own descriptors. */

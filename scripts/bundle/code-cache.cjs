@@ -1,5 +1,5 @@
 /**
- * usage: code-cache DIST: what V8 compiles of the files of the command line in DIST, for the launcher beside this file.
+ * usage: code-cache DIST: what V8 compiles of the files of the command line in DIST, for loader.cjs beside this file.
  *
  * V8 compiles a function when it is first called. So the program runs before the cache is taken, else the cache would hold the outline only: what
  * is started most, up to where it would become the helper. The store in TSBOX_ROOT may have a container "warm", which is said to run.
@@ -50,7 +50,7 @@ function next() {
     exit.call(process, 0);
   }
   for (const name of ["SIGINT", "SIGTERM", "uncaughtException", "unhandledRejection"]) process.removeAllListeners(name);
-  process.argv = [process.argv[0], join(dist, "tsbox"), ...command];
+  process.argv = [process.argv[0], join(dist, "tsbox.cjs"), ...command];
   const loaded = {};
   const load = (name) => {
     const filename = join(dist, `${name}.cjs`);

