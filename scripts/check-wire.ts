@@ -17,6 +17,6 @@ report(
     headers: all("wasm", ".h"),
     mirror: read("runner/layers/abi.ts"),
     keeper: read("runner/engine/keep-start.ts"),
-    launcher: read("helper-c/launcher/launcher.c"),
+    launcher: all("helper-c/launcher", ".c", ".h"),
   }),
 );

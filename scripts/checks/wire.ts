@@ -20,7 +20,7 @@ export interface WireTexts {
   mirror: string;
   /** runner/engine/keep-start.ts */
   keeper: string;
-  /** helper-c/launcher/launcher.c */
+  /** All of helper-c/launcher. */
   launcher: string;
 }
 

@@ -132,7 +132,7 @@ test("wireProblems() reads the real tables: a word taken out of them is missed",
     headers: joined("wasm", ".h"),
     mirror: read("runner/layers/abi.ts"),
     keeper: read("runner/engine/keep-start.ts"),
-    launcher: read("helper-c/launcher/launcher.c"),
+    launcher: joined("helper-c/launcher", ".c") + joined("helper-c/launcher", ".h"),
   };
   assert.ok(wireProblems(real).includes('op "pivot-root" is missing in ARCHITECTURE.md'));
 });
