@@ -92,7 +92,8 @@ export class Hasher {
       Atomics.store(words, HASHED, hashed + 1);
       Atomics.notify(words, HASHED);
     }
-    if (!ended) return;
+    // the end may be seen before it is told
+    if (!ended || Atomics.load(words, ANSWERED) === 1) return;
     digest.set(this.#hash.digest());
     Atomics.store(words, ANSWERED, 1);
     Atomics.notify(words, ANSWERED);
