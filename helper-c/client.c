@@ -128,7 +128,8 @@ static void write_output(struct view *view)
 static void read_packet(struct view *view)
 {
     ssize_t count = recv(view->socket, view->packet, sizeof view->packet, MSG_DONTWAIT);
-    if (count < 0 && (errno == EAGAIN || errno == EINTR))
+    /* Reset: the monitor has left without reading all that was typed. What it said before that comes next. */
+    if (count < 0 && (errno == EAGAIN || errno == EINTR || errno == ECONNRESET))
         return;
     if (count <= 0)
         lost_monitor();

@@ -44,12 +44,19 @@ bool directory(struct kept *kept)
     return path && !strcmp(path, kept->cwd);
 }
 
-/* UID GID PRIVILEGES: effective ids; whether setuid programs gain something. */
+/* UID GID GAINS UMASK: effective ids; whether setuid programs gain something. */
 bool caller(struct kept *kept)
 {
-    uint64_t uid, gid, gains;
-    return next_number(kept, 10, &uid) && next_number(kept, 10, &gid) && next_number(kept, 10, &gains) &&
-           uid == geteuid() && gid == getegid() && gains == (prctl(PR_GET_NO_NEW_PRIVS, 0, 0, 0, 0) == 0);
+    uint64_t uid, gid, gains, mask;
+    return next_number(kept, 10, &uid) && next_number(kept, 10, &gid) && next_number(kept, 10, &gains) && next_number(kept, 8, &mask) &&
+           uid == geteuid() && gid == getegid() && gains == (prctl(PR_GET_NO_NEW_PRIVS, 0, 0, 0, 0) == 0) && mask == kept->mask;
+}
+
+/* PATH: another installation's plans are not ours. */
+bool program(struct kept *kept)
+{
+    const char *path = next_word(kept);
+    return path && !strcmp(path, kept->program);
 }
 
 bool variable(struct kept *kept)

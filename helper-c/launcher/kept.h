@@ -29,10 +29,12 @@ struct kept {
     char *at, *end;          /* what is still to be read */
     enum pass pass;
     char **arguments;        /* of this program, without its name */
+    const char *program;     /* where it lies: the helper is beside it */
     const char *cwd;
     struct fresh fresh;
     mode_t mask;             /* the caller's umask */
     const char *root;        /* of the store */
+    int named;               /* entries that take a name: there must be one */
     int folder;              /* of the container; -1 before it is there */
     char *name_link;         /* absolute paths of what was made, for taking it back */
     char *folder_path;
@@ -58,6 +60,7 @@ char *filled_word(const struct fresh *fresh, const char *word);
 bool arguments(struct kept *kept);
 bool directory(struct kept *kept);
 bool caller(struct kept *kept);
+bool program(struct kept *kept);
 bool variable(struct kept *kept);
 bool unset(struct kept *kept);
 bool text(struct kept *kept);

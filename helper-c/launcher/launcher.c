@@ -14,6 +14,7 @@
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
+#include <sys/auxv.h>
 #include <sys/stat.h>
 #include <unistd.h>
 
@@ -22,10 +23,10 @@ static const struct {
     bool (*act)(struct kept *kept);
     bool condition; /* evaluated in CHECK only */
 } entries[] = {
-    {"arguments", arguments, true}, {"directory", directory, true}, {"caller", caller, true}, {"variable", variable, true},
-    {"unset", unset, true},         {"text", text, true},           {"there", there, true},   {"same", same, true},
-    {"absent", absent, true},       {"store", store, false},        {"name", name, false},    {"name-of", name_of, false},
-    {"folder", folder, false},      {"file", file, false},          {"rename", rename_file, false},
+    {"arguments", arguments, true}, {"directory", directory, true}, {"caller", caller, true}, {"program", program, true},
+    {"variable", variable, true},   {"unset", unset, true},         {"text", text, true},     {"there", there, true},
+    {"same", same, true},           {"absent", absent, true},       {"store", store, false},  {"name", name, false},
+    {"name-of", name_of, false},    {"folder", folder, false},      {"file", file, false},    {"rename", rename_file, false},
     {"journal", journal, false},    {"helper", helper, false},
 };
 
@@ -45,6 +46,10 @@ static bool go_through(struct kept *kept, enum pass pass, char **first)
             return false; /* all of them stand before anything that makes */
         if (!entries[i].condition && !*first)
             *first = start;
+        /* the store is what all the rest is made in, and the name what it is made for */
+        bool begins = entries[i].act == store || entries[i].act == name || entries[i].act == name_of;
+        if (!entries[i].condition && pass == CHECK && (entries[i].act == store ? start != *first : !kept->root || (!begins && !kept->named)))
+            return false;
         if (!entries[i].act(kept))
             return false;
     }
@@ -96,7 +101,7 @@ static char *read_kept(const char *path, size_t *size)
 }
 
 /* Comes back if there is nothing to repeat. */
-static void repeat(char **words)
+static void repeat(const char *program, char **words)
 {
     char cwd[4096];
     if (!getcwd(cwd, sizeof cwd))
@@ -106,7 +111,9 @@ static void repeat(char **words)
             return; /* Node opens what is closed */
     char *path = kept_path(words, cwd);
     size_t size = 0;
-    struct kept kept = {.arguments = words, .cwd = cwd, .folder = -1};
+    struct kept kept = {.arguments = words, .program = program, .cwd = cwd, .folder = -1};
+    kept.mask = umask(0);
+    umask(kept.mask);
     kept.at = path ? read_kept(path, &size) : NULL;
     free(path);
     if (!kept.at)
@@ -127,7 +134,8 @@ static void repeat(char **words)
     sigset_t all, before;
     sigfillset(&all);
     sigprocmask(SIG_SETMASK, &all, &before);
-    kept.mask = umask(0);
+    signal(SIGXFSZ, SIG_IGN); /* Node ignores it, too; the helper has its own way */
+    umask(0);
     kept.at = first;
     go_through(&kept, MAKE, &first); /* ends as the helper, or not at all */
     take_back(&kept);
@@ -136,38 +144,51 @@ static void repeat(char **words)
 }
 
 /* Node on tsbox.cjs, which lies beside this program. */
-static int run_node(char **words)
+static int run_node(const char *program, char **words)
 {
-    char program[4096];
-    ssize_t length = readlink("/proc/self/exe", program, sizeof program - sizeof ".cjs");
-    if (length < 0) {
-        fprintf(stderr, "tsbox: Cannot find out where tsbox lies: /proc/self/exe: %s\n", strerror(errno));
-        return 125;
-    }
-    memcpy(program + length, ".cjs", sizeof ".cjs");
+    char script[4096];
     size_t count = 0;
     while (words[count])
         count++;
     char **argv = calloc(count + 4, sizeof *argv);
-    if (!argv)
+    if (!argv || snprintf(script, sizeof script, "%s.cjs", program) >= (int)sizeof script)
         return 125;
     argv[0] = "node";
     argv[1] = "--"; /* Node 20 would take --env-file for its own wherever it stands, and end before this line */
-    argv[2] = program;
+    argv[2] = script;
     memcpy(argv + 3, words, count * sizeof *words);
     execvp(argv[0], argv);
-    int error = errno;
-    fprintf(stderr, "tsbox: Cannot start Node: %s\n", strerror(error));
-    if (error == ENOENT)
-        fprintf(stderr, "hint: tsbox needs Node 20 or later; \"node\" is nowhere in PATH\n");
-    return error == ENOENT ? 127 : 126;
+    fprintf(stderr, "tsbox: Cannot start Node: %s\n", strerror(errno));
+    if (errno == ENOENT)
+        fprintf(stderr, "hint: tsbox needs Node 20 or later: \"node\" is nowhere in PATH, or lacks something\n");
+    return 125;
+}
+
+/* Where this program lies, links resolved; without /proc as it was called. */
+static bool find_program(char *path, size_t size)
+{
+    ssize_t length = readlink("/proc/self/exe", path, size - 1);
+    if (length >= 0) {
+        path[length] = 0;
+        return (size_t)length < size - 1;
+    }
+    const char *called = (const char *)getauxval(AT_EXECFN);
+    char *real = called ? realpath(called, NULL) : NULL;
+    bool fits = real && strlen(real) < size;
+    if (fits)
+        strcpy(path, real);
+    free(real);
+    return fits;
 }
 
 int main(int argc, char **argv)
 {
-    if (argc < 1)
+    char program[4000];
+    if (argc < 1 || !find_program(program, sizeof program)) {
+        fprintf(stderr, "tsbox: Cannot find out where tsbox lies: %s\n", strerror(errno));
         return 125;
+    }
     if (argc > 2 && !strcmp(argv[1], "run"))
-        repeat(argv + 1);
-    return run_node(argv + 1);
+        repeat(program, argv + 1);
+    return run_node(program, argv + 1);
 }

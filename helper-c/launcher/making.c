@@ -8,6 +8,7 @@
 #include <stdlib.h>
 #include <string.h>
 #include <sys/random.h>
+#include <sys/resource.h>
 #include <sys/stat.h>
 #include <sys/syscall.h>
 #include <unistd.h>
@@ -31,7 +32,7 @@ static bool make_folder(struct kept *kept)
 {
     if (asprintf(&kept->folder_path, "%s/containers/%s", kept->root, kept->fresh.id) < 0)
         kept->folder_path = NULL;
-    if (!kept->folder_path || mkdir(kept->folder_path, 0711) < 0) {
+    if (!kept->folder_path || mkdir(kept->folder_path, 0711 & ~kept->mask) < 0) {
         free(kept->folder_path);
         kept->folder_path = NULL;
         return false;
@@ -43,9 +44,12 @@ static bool make_folder(struct kept *kept)
 /* ROOT: the store, whose journal must not be due to be set aside. */
 bool store(struct kept *kept)
 {
-    kept->root = next_word(kept);
-    if (!kept->root || kept->pass == MAKE)
-        return kept->root;
+    const char *root = next_word(kept);
+    if (!root || kept->pass == MAKE)
+        return root;
+    if (kept->root)
+        return false;
+    kept->root = root;
     char *path;
     if (asprintf(&path, "%s/journal", kept->root) < 0)
         return false;
@@ -59,7 +63,7 @@ bool store(struct kept *kept)
 bool name(struct kept *kept)
 {
     if (kept->pass == CHECK)
-        return *kept->fresh.name;
+        return *kept->fresh.name && !kept->named++;
     return take_name(kept) && make_folder(kept);
 }
 
@@ -71,7 +75,7 @@ bool name_of(struct kept *kept)
     if (!next_list(kept, left, &lefts) || !next_list(kept, right, &rights) || lefts == 0 || rights == 0)
         return false;
     if (kept->pass == CHECK)
-        return true;
+        return !kept->named++;
     for (int attempt = 0; attempt < NAME_ATTEMPTS; attempt++) {
         uint16_t random[3];
         char number[8] = "";
@@ -112,7 +116,8 @@ bool folder(struct kept *kept)
         return false;
     if (kept->pass == CHECK)
         return true;
-    return note(kept, path) && mkdirat(kept->folder, path, (mode_t)mode) == 0;
+    /* the mode again: a set-group-id bit or a default list of the folder above would change it */
+    return note(kept, path) && mkdirat(kept->folder, path, (mode_t)mode) == 0 && fchmodat(kept->folder, path, (mode_t)mode, 0) == 0;
 }
 
 static bool write_all(int fd, const char *bytes, size_t length)
@@ -135,7 +140,7 @@ bool file(struct kept *kept)
     bool done = content;
     if (done && kept->pass == MAKE) {
         int fd = note(kept, path) ? openat(kept->folder, path, O_WRONLY | O_CREAT | O_EXCL | O_NOFOLLOW | O_CLOEXEC, (mode_t)mode) : -1;
-        done = fd >= 0 && write_all(fd, content, length);
+        done = fd >= 0 && fchmod(fd, (mode_t)mode) == 0 && write_all(fd, content, length);
         if (fd >= 0)
             done = close(fd) == 0 && done;
     }
@@ -190,13 +195,25 @@ static void clear_inherited(void)
     sigprocmask(SIG_SETMASK, &none, NULL);
 }
 
-/* PATH N WORD…: the helper, and its words with placeholders. The last: comes back only if it cannot be executed. */
+/* Node does so at its start, and what it starts inherits it. */
+static void raise_open_files(void)
+{
+    struct rlimit limit;
+    if (getrlimit(RLIMIT_NOFILE, &limit) < 0 || limit.rlim_cur == limit.rlim_max)
+        return;
+    limit.rlim_cur = limit.rlim_max == RLIM_INFINITY ? 1 << 20 : limit.rlim_max;
+    setrlimit(RLIMIT_NOFILE, &limit);
+}
+
+/* N WORD…: the helper's words with placeholders; it lies beside this program. The last: comes back only if it cannot be executed. */
 bool helper(struct kept *kept)
 {
-    const char *path = next_word(kept), *words[MOST_WORDS + 1];
-    char *argv[MOST_WORDS + 1] = {0};
+    const char *words[MOST_WORDS + 1];
+    char *argv[MOST_WORDS + 1] = {0}, path[4096];
     size_t count;
-    if (!path || !next_list(kept, words, &count) || count == 0)
+    if (snprintf(path, sizeof path, "%s-helper", kept->program) >= (int)sizeof path || access(path, X_OK) < 0)
+        return false;
+    if (!next_list(kept, words, &count) || count == 0)
         return false;
     for (size_t i = 0; i < count; i++)
         if (!(argv[i] = filled_word(&kept->fresh, words[i])))
@@ -207,6 +224,7 @@ bool helper(struct kept *kept)
         return kept->at == kept->end;
     }
     clear_inherited();
+    raise_open_files();
     umask(kept->mask);
     execv(path, argv);
     return false;

@@ -57,6 +57,8 @@ export async function collectGarbage(engine: Engine): Promise<void> {
   try {
     await removeTrees(engine, trees, engine.identity());
     for (const path of found) rmSync(path, { force: true });
+    // none holds any more where images have changed, and what was typed need not lie about
+    rmSync(layout.kept, { recursive: true, force: true });
     await sweepContainers(engine);
     if (sweepIsDue(layout)) await (await import("./sweep.ts")).sweep(engine);
   } catch {

@@ -1,10 +1,10 @@
 import { mkdirSync, readdirSync, readFileSync, renameSync, statSync, writeFileSync } from "node:fs";
-import { join } from "node:path";
+import { dirname, join } from "node:path";
 import type { WatchedEnv } from "../base/watched-env.ts";
 import { actorFields, containerActor } from "../container/journal.ts";
 import { ANIMALS, MOODS } from "../container/name.ts";
 import type { ContainerRecord } from "../container/record.ts";
-import { helperPath } from "../helper/locate.ts";
+import { builtFolder } from "../helper/locate.ts";
 import { originFile } from "../store/layer-store.ts";
 import { storeLayout } from "../store/layout.ts";
 import { readText } from "../sys/host-facts.ts";
@@ -42,18 +42,16 @@ export interface WatchedStart {
 export function watchStart(engine: Engine, options: RunOptions, line: CommandLine): WatchedStart | undefined {
   // the launcher looks at the first word only: global flags before the verb are Node's
   if (line.words[0] !== "run" || !repeats(options) || engine.lock.named || engine.lock.frozen) return undefined;
+  const program = installedProgram();
+  if (program === undefined) return undefined;
   const { root, host } = engine;
   const layout = storeLayout(root);
+  const accounts = ["/etc/passwd", "/etc/subuid", "/etc/subgid"].map((path) => asItIs(path));
   const key = engine.identity(options.userns).key;
   const conditions = [
-    ...[
-      "/etc/passwd",
-      "/etc/subuid",
-      "/etc/subgid",
-      layout.index,
-      join(root, "storage.json"),
-      originFile(layout, key),
-    ].map((path) => asItIs(path)),
+    ...accounts,
+    ...["tsbox-helper", "tsbox.cjs", "hot.cjs", "run.cjs"].map((name) => asItIs(join(dirname(program), name))),
+    ...[layout.index, join(root, "storage.json"), originFile(layout, key)].map((path) => asItIs(path)),
     ["absent", engine.lock.path],
   ];
   let warned = false;
@@ -74,17 +72,18 @@ export function watchStart(engine: Engine, options: RunOptions, line: CommandLin
       root,
       join(layout.layers, key),
       ...(overlay?.lowers ?? []),
-      // as it was named: a link may lead elsewhere by then
+      // as it was named, and as it was found: a link may lead elsewhere by then, or another folder be there
       ...options.mounts.flatMap((mount) => (mount.type === "bind" ? [mount.source] : [])),
+      ...container.record.mounts.flatMap((mount) => (mount.type === "bind" ? [mount.source] : [])),
       ...(container.record.seccomp === undefined ? [] : [container.record.seccomp]),
-      helperPath(),
+      ...(container.plan.mapTools ? Object.values(container.plan.mapTools) : []),
       process.execPath,
-      process.argv[1] ?? "",
     ];
     const kept = [
       ["arguments", ...list(words)],
       ["directory", host.cwd],
-      ["caller", String(host.uid), String(host.gid), host.noNewPrivileges ? "0" : "1"],
+      ["caller", String(host.uid), String(host.gid), host.noNewPrivileges ? "0" : "1", process.umask().toString(8)],
+      ["program", program],
       ...[...new Set([...READ_ANYWAY, ...variables])].map((name) => variable(name, process.env[name])),
       ...["/proc/sys/kernel/random/boot_id", "/proc/self/uid_map", "/proc/self/gid_map"].map((path) => {
         const text = readText(path);
@@ -93,11 +92,11 @@ export function watchStart(engine: Engine, options: RunOptions, line: CommandLin
       ...conditions,
       ...used.map((path) => thereAsItIs(path)),
       ...makingOf(root, container, options.name !== undefined, fill),
-      ["helper", helperPath(), ...list(["tsbox-helper", "run", container.planPath, ...faceWords].map(fill))],
+      ["helper", ...list(["tsbox-helper", "run", container.planPath, ...faceWords].map(fill))],
     ];
     // contents are bytes already
     write(
-      root,
+      layout.kept,
       slotOf(line.words, host.cwd),
       kept.flatMap((entry) => (entry[0] === "file" ? entry : entry.map(bytes))),
     );
@@ -117,6 +116,13 @@ export function watchStart(engine: Engine, options: RunOptions, line: CommandLin
 
 class NotKept extends Error {}
 
+/** The launcher that this was started by, if it is the installed one with its own helper. */
+function installedProgram(): string | undefined {
+  const script = process.argv[1] ?? "";
+  if (script !== join(builtFolder(), "tsbox.cjs") || process.env.TSBOX_HELPER !== undefined) return undefined;
+  return script.slice(0, -".cjs".length);
+}
+
 /** Whether all that such a run looks at is listed above. */
 function repeats(options: RunOptions): boolean {
   const { source, mounts, pull, seccomp } = options;
@@ -128,6 +134,7 @@ function repeats(options: RunOptions): boolean {
     !options.sharing &&
     !options.kernel &&
     !options.addHosts &&
+    !options.connection &&
     !options.publish?.length &&
     !options.publishAll &&
     !options.expose?.length &&
@@ -258,18 +265,18 @@ function slotOf(words: readonly string[], cwd: string): string {
   return (hash & 0xff).toString(16).padStart(2, "0");
 }
 
-function write(root: string, slot: string, words: string[]): void {
+function write(folder: string, slot: string, words: string[]): void {
   const body = Buffer.from(`${words.join("\0")}\0`, "latin1");
   const head = Buffer.from(["tsbox-kept", VERSION, hashOf(body), ""].join("\0"), "latin1");
   if (head.length + body.length >= MOST_BYTES) return;
-  const path = join(root, "kept", slot);
+  const path = join(folder, slot);
   // one name for all who write: two at once make a file that its checksum refuses, and a killed one leaves no heap of them
   const part = `${path}.new`;
   const content = Buffer.concat([head, body]);
   try {
     writeFileSync(part, content, { mode: 0o600 });
   } catch {
-    mkdirSync(join(root, "kept"), { recursive: true, mode: 0o700 });
+    mkdirSync(folder, { recursive: true, mode: 0o700 });
     writeFileSync(part, content, { mode: 0o600 });
   }
   renameSync(part, path);

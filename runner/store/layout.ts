@@ -16,6 +16,8 @@ export interface StoreLayout {
   layers: string;
   tmp: string;
   locks: string;
+  /** Starts that the launcher can repeat. */
+  kept: string;
   blob(digest: Digest): string;
   lock(name: string): string;
 }
@@ -29,6 +31,7 @@ export function storeLayout(root: string): StoreLayout {
     layers: join(root, "layers"),
     tmp: join(root, "tmp"),
     locks: join(root, "locks"),
+    kept: join(root, "kept"),
     blob: (digest) => join(oci, "blobs", "sha256", digestHex(digest)),
     lock: (name) => join(root, "locks", name),
   };

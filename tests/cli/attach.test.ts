@@ -3,7 +3,7 @@ import { once } from "node:events";
 import { readFileSync } from "node:fs";
 import { test } from "uvu";
 import * as assert from "uvu/assert";
-import { workspace } from "../support/tsbox.ts";
+import { TSBOX, workspace } from "../support/tsbox.ts";
 import { until } from "./support/until.ts";
 
 const box = workspace();
@@ -112,6 +112,14 @@ test("a store whose path is longer than a socket's address may be works", async 
   assert.is((await box.run(["run", "-di", "--name", "far", "base", "sh", "-c", "read x; exit $x"], { env })).code, 0);
   assert.is((await box.run(["attach", "far"], { env, input: "7\n" })).code, 7);
   await box.run(["rm", "-f", "far"], { env });
+});
+
+test("a program that ends without reading what is typed gives its status all the same", async () => {
+  for (let attempt = 0; attempt < 6; attempt++) {
+    const typing = 'yes | "$0" run --rm -i -a stdin -a stdout base sh -c "exit 3"';
+    const { code, stderr } = await box.program("sh", ["-c", typing, TSBOX]);
+    assert.is(code, 3, stderr);
+  }
 });
 
 test.run();

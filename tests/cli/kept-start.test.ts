@@ -2,6 +2,7 @@
 import {
   appendFileSync,
   chmodSync,
+  cpSync,
   existsSync,
   mkdirSync,
   readdirSync,
@@ -12,11 +13,11 @@ import {
   unlinkSync,
   writeFileSync,
 } from "node:fs";
-import { join } from "node:path";
+import { dirname, join } from "node:path";
 import { test } from "uvu";
 import * as assert from "uvu/assert";
 import { need } from "../support/need.ts";
-import { type Result, workspace } from "../support/tsbox.ts";
+import { type Result, TSBOX, workspace } from "../support/tsbox.ts";
 
 // the first names the others' owner: a start with one id only warns, and is not kept
 const able = need(["user-namespace", "not-root", "subids"], test);
@@ -171,13 +172,22 @@ able("starts that differ by their name only are one, whatever else has that name
 });
 
 able("a variable that was looked up is looked up again", async () => {
-  const args = ["--rm", "-e", "GREETING", "base", "sh", "-c", 'echo "$GREETING"'];
-  await keep(args, { env: { GREETING: "hello" } });
-  assert.is((await run(args, { env: { GREETING: "good day" } })).stdout, "good day\n");
-  assert.is((await run(args)).stdout, "\n");
-  await keep(args, { env: { GREETING: "hello" } });
+  const args = ["--rm", "base", "true"];
+  await keep(args);
+  assert.ok((await run(args, { env: { TSBOX_OFFLINE: "1" } })).node);
+  await keep(args, { env: { TSBOX_OFFLINE: "1" } });
   // nobody has asked for this one
-  assert.not.ok((await run(args, { env: { GREETING: "hello", OTHER: "x" } })).node);
+  assert.not.ok((await run(args, { env: { TSBOX_OFFLINE: "1", OTHER: "x" } })).node);
+});
+
+able("a variable that is passed on is kept nowhere", async () => {
+  const args = ["--rm", "-e", "TOKEN", "base", "sh", "-c", 'echo "$TOKEN"'];
+  for (const value of ["s3cret-one", "s3cret-two", undefined]) {
+    const { stdout, node } = await run(args, { env: { TOKEN: value } });
+    assert.equal([stdout, node], [`${value ?? ""}\n`, true]);
+  }
+  const found = await box.program("grep", ["-ra", "s3cret", join(box.dir, "store")]);
+  assert.is(found.stdout, "");
 });
 
 able("an image that has become another is found", async () => {
@@ -217,6 +227,62 @@ able("a folder that is mounted must be that one", async () => {
   mkdirSync(join(box.dir, "elsewhere/link"), { recursive: true });
   writeFileSync(join(box.dir, "elsewhere/link/file"), "elsewhere");
   assert.is((await run(args, { cwd: join(box.dir, "elsewhere") })).stdout, "elsewhere");
+});
+
+able("a folder that was moved away and replaced is not mounted for the one that is meant", async () => {
+  for (const name of ["now", "later"]) mkdirSync(join(box.dir, name));
+  writeFileSync(join(box.dir, "now/file"), "meant");
+  symlinkSync("now", join(box.dir, "current"));
+  const args = ["--rm", "-v", `${join(box.dir, "current")}:/m`, "base", "cat", "/m/file"];
+  await keep(args);
+  renameSync(join(box.dir, "now"), join(box.dir, "before"));
+  unlinkSync(join(box.dir, "current"));
+  symlinkSync("before", join(box.dir, "current"));
+  mkdirSync(join(box.dir, "now"));
+  writeFileSync(join(box.dir, "now/file"), "another");
+  assert.is((await run(args)).stdout, "meant");
+});
+
+able("modes, limits and the umask are those that Node's way gives", async () => {
+  const look = ["--rm", "base", "sh", "-c", "stat -c %a /; ulimit -Sn; umask"];
+  const containers = join(box.dir, "store/containers");
+  chmodSync(containers, 0o2711);
+  try {
+    const shell = `ulimit -Sn 200; umask 027; for i in 1 2 3; do "$0" run "$@"; done`;
+    writeFileSync(starts, "");
+    const { stdout } = await box.program("sh", ["-c", shell, TSBOX, ...look], { env });
+    const [first, second, third] = stdout.trim().split(/(?<=\n\d{4})\n/);
+    assert.match(first ?? "", /^755\n\d+\n0022$/);
+    assert.is(second, first);
+    assert.is(third, first);
+    assert.is(readFileSync(starts, "utf8"), "started\n");
+  } finally {
+    chmodSync(containers, 0o711);
+  }
+});
+
+able("another installation's kept starts are its own", async () => {
+  const args = ["run", "--rm", "base", "echo", "hi"];
+  await keep(args.slice(1));
+  const other = join(box.dir, "other");
+  cpSync(dirname(TSBOX), other, { recursive: true });
+  writeFileSync(starts, "");
+  assert.is((await box.program(join(other, "tsbox"), args, { env })).stdout, "hi\n");
+  assert.is(readFileSync(starts, "utf8"), "started\n");
+  assert.not.ok((await box.program(join(other, "tsbox"), args, { env })).code);
+  assert.is(readFileSync(starts, "utf8"), "started\n");
+  // a program that was written anew is another
+  appendFileSync(join(other, "run.cjs"), "\n");
+  await box.program(join(other, "tsbox"), args, { env });
+  assert.is(readFileSync(starts, "utf8"), "started\nstarted\n");
+  assert.ok((await run(args.slice(1))).node);
+});
+
+able("a prune forgets what was kept", async () => {
+  await keep(["--rm", "base", "true"]);
+  assert.ok(readdirSync(kept).length > 0);
+  await box.tsbox("system", "prune", "-f");
+  assert.not.ok(existsSync(kept));
 });
 
 able("a lock file that has come is looked at", async () => {
@@ -301,7 +367,7 @@ able("a store that cannot be written is Node's to report", async () => {
 
 able("without Node in PATH it says so", async () => {
   const { code, stderr } = await box.run(["version"], { env: { PATH: "/nonexistent" } });
-  assert.is(code, 127);
+  assert.is(code, 125);
   assert.match(stderr, /^tsbox: Cannot start Node: .*\nhint: .*PATH/);
 });
 

@@ -32,8 +32,10 @@ export default defineVerb({
     const { run } = await import("../../engine/run.ts");
     for (const line of warnings) warn(context, line);
     context.signal.throwIfAborted();
-    // what was read from files is not looked at again, and a warning is not told again
-    const again = warnings.length + parsed.flags.envFile.length + parsed.flags.labelFile.length === 0;
+    const { envFile, labelFile } = parsed.flags;
+    // what was read from files is not looked at again, a warning not told again, and what comes from the environment may be a secret
+    const inherited = parsed.flags.env.some((word) => !word.includes("="));
+    const again = warnings.length + envFile.length + labelFile.length === 0 && !inherited;
     const line = again ? { words: process.argv.slice(2), env } : undefined;
     const plan = await run(pullingEngine(context, parsed.flags.quiet, readLockOptions(parsed)), options, line);
     context.stdout.write(`${plan}\n`);
