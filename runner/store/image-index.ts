@@ -22,9 +22,14 @@ export function readIndex(layout: StoreLayout): Descriptor[] {
   let text: string;
   try {
     text = readFileSync(layout.index, "utf8");
-  } catch (error) {
-    if ((error as NodeJS.ErrnoException).code === "ENOENT") return [];
-    throw error;
+  } catch (cause) {
+    const { code } = cause as NodeJS.ErrnoException;
+    if (code === "ENOENT") return [];
+    throw new TsboxError(`Cannot read the store's index "${layout.index}": ${code}`, {
+      code: "STORE",
+      hint: "a store is its maker's; --root or TSBOX_ROOT names another",
+      cause,
+    });
   }
   try {
     const { manifests } = JSON.parse(text) as Index;

@@ -472,6 +472,14 @@ able("system reset removes the store, and nothing that is none", async () => {
   writeFileSync(join(mine, "precious"), "1");
   assert.match((await box.tsbox("--root", mine, "system", "reset", "-f")).stderr, /it is no store of tsbox/);
   assert.ok(existsSync(join(mine, "precious")));
+  // a mount point, or a folder in one that is somebody else's, stays
+  const held = join(box.dir, "held");
+  mkdirSync(join(held, "store"), { recursive: true });
+  ok(await box.tsbox("--root", join(held, "store"), "run", "--rm", "base", "true"));
+  chmodSync(held, 0o555);
+  ok(await box.tsbox("--root", join(held, "store"), "system", "reset", "-f"));
+  assert.equal(readdirSync(join(held, "store")), []);
+  chmodSync(held, 0o755);
 });
 
 need([...USABLE, "skopeo"], test)("skopeo reads the store in place", async () => {
@@ -482,6 +490,17 @@ need([...USABLE, "skopeo"], test)("skopeo reads the store in place", async () =>
   const told = await box.program("skopeo", ["inspect", "--raw", `oci:${rootOf(box)}/oci:${name}`]);
   ok(told);
   assert.is(`sha256:${createHash("sha256").update(told.stdout).digest("hex")}`, digest);
+});
+
+able("a store that may not be read is told as such", async () => {
+  await using box = workspace();
+  const closed = join(box.dir, "closed");
+  mkdirSync(closed, { mode: 0 });
+  for (const words of [["images"], ["run", "base", "true"]]) {
+    const { code, stderr } = await box.tsbox("--root", join(closed, "store"), ...words);
+    assert.ok(code > 0);
+    assert.match(stderr, /^tsbox: Cannot read the store's index ".*": EACCES\n.*\nhint: .*--root/);
+  }
 });
 
 able("an index that is damaged is made anew of the images that are whole", async () => {
