@@ -54,7 +54,11 @@ function compare(title: string, contestants: Contestant[], base: string, rounds 
   for (let round = 0; round < rounds; round++) {
     for (let i = 0; i < ready.length; i++) {
       const { name, argv, before } = ready[(i + round) % ready.length] as Contestant;
-      if (before) timed(before);
+      if (before) {
+        timed(before);
+        // what was removed, and what the last one wrote, is not this one's to pay
+        timed(["sync", "-f", work]);
+      }
       samples.get(name)?.push(timed(argv));
     }
   }
