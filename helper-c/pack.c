@@ -252,6 +252,36 @@ static int copy_spoken(int fd, struct stat *st)
     return steal_fd(&copy);
 }
 
+/* Of a file that changes all the time. */
+#define SMALL_ATTEMPTS 50
+
+/* A small file is read before it is told: one that a running program has just made shorter (`echo x > file` empties it first) is looked at again. */
+static int put_small_file(struct pack *p, struct entry *entry, int fd)
+{
+    struct record *r = &entry->record;
+    if (put_pending(p, p->pending) < 0)
+        return -1;
+    for (int attempt = 0; r->size < WORTH_SENDING && attempt < SMALL_ATTEMPTS; attempt++) {
+        if (written(p, output_reserve(&p->out, RECORD_HEADER_SIZE + strlen(p->path) + r->xattr_length + r->size)) < 0)
+            return -1;
+        size_t before = p->out.length;
+        if (put_entry(p, entry, "") < 0)
+            return -1;
+        int result = output_content(&p->out, fd, 0, r->size);
+        if (result != -ENODATA)
+            return content_failed(p, result);
+        struct stat st;
+        if (fstat(fd, &st) != 0)
+            return fail(errno, p->path, "Cannot look at the file");
+        p->out.length = before;
+        r->size = r->data = (uint64_t)st.st_size;
+        r->mtime_sec = st.st_mtim.tv_sec;
+        r->mtime_nsec = (uint32_t)st.st_mtim.tv_nsec;
+    }
+    int result = put_entry(p, entry, "");
+    return result < 0 ? result : content_failed(p, output_content(&p->out, fd, 0, r->size));
+}
+
 static int put_file(struct pack *p, const struct place *place, const char *name)
 {
     cleanup_fd int fd = open_to_read(place->fd, name, 0);
@@ -291,6 +321,9 @@ static int put_file(struct pack *p, const struct place *place, const char *name)
     bool sparse = p->names || (copy < 0 && has_holes(fd, &st));
     entry.record.data = sparse ? 0 : entry.record.size;
     entry.record.flags |= sparse ? RECORD_FLAG_SPARSE : 0;
+    /* attributes that are not small might not fit the buffer with it */
+    if (!sparse && copy < 0 && entry.record.size < WORTH_SENDING && entry.record.xattr_length < WORTH_SENDING)
+        return put_small_file(p, &entry, fd);
     result = put_entry(p, &entry, "");
     if (result < 0 || p->names)
         return result;

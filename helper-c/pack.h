@@ -23,6 +23,11 @@ int output_record(struct output *out, struct record *record, const char *path, c
 /* Exactly N bytes of FILE from OFFSET on. 0, -ENODATA where the file has become shorter, or -errno. */
 int output_content(struct output *out, int file, uint64_t offset, uint64_t n);
 int output_flush(struct output *out);
+/* Has room for N bytes, some of WORTH_SENDING at most: what is put then can be taken back by setting `length`. 0 or -errno. */
+int output_reserve(struct output *out, size_t n);
+
+/* From so many bytes on a content does not pass through the buffer. */
+enum { WORTH_SENDING = 64 * 1024 };
 
 /*** pack_below.c: one directory as the LOWERs show it ***/
 

@@ -3,7 +3,7 @@
  * file goes from the page cache to the pipe or socket without passing through our memory.
  *
  * A record says how much content follows, so exactly that much must: a file that a running program
- * made longer is cut, one that it made shorter ends the stream without its END.
+ * made longer is cut, a big one that it made shorter ends the stream without its END.
  */
 #include <poll.h>
 #include <stdlib.h>
@@ -14,7 +14,6 @@
 
 enum {
     CAPACITY = 256 * 1024,
-    WORTH_SENDING = 64 * 1024,
 };
 
 void output_open(struct output *out, int fd)
@@ -33,6 +32,11 @@ int output_flush(struct output *out)
     size_t length = out->length;
     out->length = 0;
     return length == 0 || write_all(out->fd, out->buffer, length) == 0 ? 0 : -errno;
+}
+
+int output_reserve(struct output *out, size_t n)
+{
+    return n > CAPACITY - out->length ? output_flush(out) : 0;
 }
 
 static int put(struct output *out, const void *data, size_t length)

@@ -203,7 +203,7 @@ able("a running container is committed, and runs on", async () => {
   await using box = workspace();
   const script = "i=0; while :; do i=$((i+1)); echo $i >/count; echo $i >>/log; done";
   ok(await box.tsbox("run", "-d", "--name", "live", "base", "sh", "-c", script));
-  for (const pause of ["--pause", "--pause=false"]) {
+  for (const pause of ["--pause", "--pause=false", "--pause=false", "--pause=false"]) {
     ok(await box.tsbox("commit", pause, "live", "mine:1"));
     assert.is(await inspect(box, "{{.State.Status}}", "live"), "running");
     const { stdout } = await box.tsbox("run", "--rm", "mine:1", "sh", "-c", "cat /count; tail -n 1 /log");
