@@ -88,7 +88,7 @@ node_modules/.package-lock.json: package-lock.json | bootstrap
 	npm install --no-save --no-audit --no-fund --loglevel=error
 	@touch $@
 
-# dist/tsbox, dist/main.cjs, dist/index.mjs, dist/index.cjs
+# dist/tsbox.cjs, dist/main.cjs and its like, dist/index.mjs, dist/index.cjs
 # What V8 compiled is taken from a run of each of the usual commands: those need all the rest.
 $(STAMPS)/bundle: $(RUNNER) scripts/bundle.ts $(wildcard scripts/bundle/*) package.json node_modules/.package-lock.json | helper wasm dist/base.tar
 	@mkdir -p dist $(STAMPS)

@@ -55,6 +55,7 @@ const built = await Promise.all([
 const bundled = built.flat().flatMap(({ metafile }) => Object.keys(metafile?.inputs ?? {}));
 writeFileSync("dist/THIRD-PARTY.txt", thirdPartyNotices(bundled));
 
+// The types are for `require`, too; the package itself is of ES modules.
 writeFileSync("dist/package.json", '{ "type": "commonjs" }\n');
 copyFileSync("scripts/bundle/loader.cjs", "dist/tsbox.cjs");
 

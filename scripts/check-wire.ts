@@ -16,7 +16,7 @@ report(
     helper: all("helper-c", ".c", ".h"),
     headers: all("wasm", ".h"),
     mirror: read("runner/layers/abi.ts"),
-    keeper: read("runner/engine/keep-start.ts"),
+    keeper: read("runner/engine/keep-start.ts") + read("runner/store/kept-starts.ts"),
     launcher: all("helper-c/launcher", ".c", ".h"),
   }),
 );

@@ -34,7 +34,6 @@ struct kept {
     struct fresh fresh;
     mode_t mask;             /* the caller's umask */
     const char *root;        /* of the store */
-    int named;               /* entries that take a name: there must be one */
     int folder;              /* of the container; -1 before it is there */
     char *name_link;         /* absolute paths of what was made, for taking it back */
     char *folder_path;

@@ -18,21 +18,31 @@
 #include <sys/stat.h>
 #include <unistd.h>
 
+/* In this order: any number of conditions, the store that all is made in, the name that it is made for, what is made. */
+enum stage { CONDITION, STORE, NAME, STEP };
+
 static const struct {
     const char *word;
     bool (*act)(struct kept *kept);
-    bool condition; /* evaluated in CHECK only */
+    enum stage stage;
 } entries[] = {
-    {"arguments", arguments, true}, {"directory", directory, true}, {"caller", caller, true}, {"program", program, true},
-    {"variable", variable, true},   {"unset", unset, true},         {"text", text, true},     {"there", there, true},
-    {"same", same, true},           {"absent", absent, true},       {"store", store, false},  {"name", name, false},
-    {"name-of", name_of, false},    {"folder", folder, false},      {"file", file, false},    {"rename", rename_file, false},
-    {"journal", journal, false},    {"helper", helper, false},
+    {"arguments", arguments, CONDITION}, {"directory", directory, CONDITION}, {"caller", caller, CONDITION},
+    {"program", program, CONDITION},     {"variable", variable, CONDITION},   {"unset", unset, CONDITION},
+    {"text", text, CONDITION},           {"there", there, CONDITION},         {"same", same, CONDITION},
+    {"absent", absent, CONDITION},       {"store", store, STORE},             {"name", name, NAME},
+    {"name-of", name_of, NAME},          {"folder", folder, STEP},            {"file", file, STEP},
+    {"rename", rename_file, STEP},       {"journal", journal, STEP},          {"helper", helper, STEP},
 };
+
+static bool follows(enum stage next, enum stage last)
+{
+    return next == last + 1 || (next == last && (next == CONDITION || next == STEP));
+}
 
 /* Goes through the words from `at` on; true at their end. Where the first that makes something stands is left in *first. */
 static bool go_through(struct kept *kept, enum pass pass, char **first)
 {
+    enum stage last = CONDITION;
     kept->pass = pass;
     while (kept->at < kept->end) {
         char *start = kept->at;
@@ -40,16 +50,11 @@ static bool go_through(struct kept *kept, enum pass pass, char **first)
         size_t i = 0;
         while (word && i < sizeof entries / sizeof *entries && strcmp(word, entries[i].word))
             i++;
-        if (!word || i == sizeof entries / sizeof *entries)
+        if (!word || i == sizeof entries / sizeof *entries || !follows(entries[i].stage, last))
             return false;
-        if (entries[i].condition && (pass == MAKE || *first))
-            return false; /* all of them stand before anything that makes */
-        if (!entries[i].condition && !*first)
+        last = entries[i].stage;
+        if (last == STORE)
             *first = start;
-        /* the store is what all the rest is made in, and the name what it is made for */
-        bool begins = entries[i].act == store || entries[i].act == name || entries[i].act == name_of;
-        if (!entries[i].condition && pass == CHECK && (entries[i].act == store ? start != *first : !kept->root || (!begins && !kept->named)))
-            return false;
         if (!entries[i].act(kept))
             return false;
     }

@@ -1,9 +1,10 @@
 /* Making the container: its name, folder and files, and the helper that starts it. */
 #include "kept.h"
 
+#include "../become.h"
+
 #include <errno.h>
 #include <fcntl.h>
-#include <signal.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
@@ -44,12 +45,9 @@ static bool make_folder(struct kept *kept)
 /* ROOT: the store, whose journal must not be due to be set aside. */
 bool store(struct kept *kept)
 {
-    const char *root = next_word(kept);
-    if (!root || kept->pass == MAKE)
-        return root;
-    if (kept->root)
-        return false;
-    kept->root = root;
+    kept->root = next_word(kept);
+    if (!kept->root || kept->pass == MAKE)
+        return kept->root;
     char *path;
     if (asprintf(&path, "%s/journal", kept->root) < 0)
         return false;
@@ -63,7 +61,7 @@ bool store(struct kept *kept)
 bool name(struct kept *kept)
 {
     if (kept->pass == CHECK)
-        return *kept->fresh.name && !kept->named++;
+        return *kept->fresh.name;
     return take_name(kept) && make_folder(kept);
 }
 
@@ -75,7 +73,7 @@ bool name_of(struct kept *kept)
     if (!next_list(kept, left, &lefts) || !next_list(kept, right, &rights) || lefts == 0 || rights == 0)
         return false;
     if (kept->pass == CHECK)
-        return !kept->named++;
+        return true;
     for (int attempt = 0; attempt < NAME_ATTEMPTS; attempt++) {
         uint16_t random[3];
         char number[8] = "";
@@ -178,23 +176,6 @@ bool journal(struct kept *kept)
     return true;
 }
 
-/* As a program finds the world that the runner starts (tsbox_replace in library.c): signals by default, nothing open but 0, 1 and 2. */
-static void clear_inherited(void)
-{
-    for (int fd = 0; fd <= 2; fd++) {
-        int flags = fcntl(fd, F_GETFL);
-        if (flags >= 0 && (flags & O_NONBLOCK))
-            fcntl(fd, F_SETFL, flags & ~O_NONBLOCK);
-    }
-    syscall(SYS_close_range, 3, ~0U, 4 /* CLOSE_RANGE_CLOEXEC */);
-    static const unsigned long by_default[8];
-    for (int number = 1; number < _NSIG; number++)
-        syscall(SYS_rt_sigaction, number, by_default, NULL, 8);
-    sigset_t none;
-    sigemptyset(&none);
-    sigprocmask(SIG_SETMASK, &none, NULL);
-}
-
 /* Node does so at its start, and what it starts inherits it. */
 static void raise_open_files(void)
 {
@@ -223,7 +204,8 @@ bool helper(struct kept *kept)
             free(argv[i]);
         return kept->at == kept->end;
     }
-    clear_inherited();
+    syscall(SYS_close_range, 3, ~0U, 4 /* CLOSE_RANGE_CLOEXEC */);
+    become_clean();
     raise_open_files();
     umask(kept->mask);
     execv(path, argv);

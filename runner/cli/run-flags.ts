@@ -58,7 +58,10 @@ export const RUN_FLAGS = {
     group: PROCESS,
     help: 'replace the image\'s entrypoint; "" removes it',
   }),
-  init: boolean({ group: PROCESS, help: "run a pid 1 that reaps processes and forwards signals" }),
+  init: boolean({
+    group: PROCESS,
+    help: "run a pid 1 that reaps processes and forwards signals; without it Ctrl-C is nothing to a program with no handler",
+  }),
   ulimit: list(
     { placeholder: "NAME=SOFT[:HARD]", group: PROCESS, help: "limit a resource, as nofile=1024" },
     parseUlimit,

@@ -1,6 +1,7 @@
 import { rmSync } from "node:fs";
 import { Cgroup } from "../cgroup/group.ts";
 import type { ContainerRecord } from "../container/record.ts";
+import { forgetStarts } from "../store/kept-starts.ts";
 import { storeLayout } from "../store/layout.ts";
 import { sweepIsDue } from "../store/lease.ts";
 import { garbage } from "../store/staging.ts";
@@ -57,8 +58,7 @@ export async function collectGarbage(engine: Engine): Promise<void> {
   try {
     await removeTrees(engine, trees, engine.identity());
     for (const path of found) rmSync(path, { force: true });
-    // none holds any more where images have changed, and what was typed need not lie about
-    rmSync(layout.kept, { recursive: true, force: true });
+    forgetStarts(layout);
     await sweepContainers(engine);
     if (sweepIsDue(layout)) await (await import("./sweep.ts")).sweep(engine);
   } catch {

@@ -1,10 +1,11 @@
-import { mkdirSync, readdirSync, readFileSync, renameSync, statSync, writeFileSync } from "node:fs";
+import { readdirSync, readFileSync, statSync } from "node:fs";
 import { dirname, join } from "node:path";
 import type { WatchedEnv } from "../base/watched-env.ts";
 import { actorFields, containerActor } from "../container/journal.ts";
 import { ANIMALS, MOODS } from "../container/name.ts";
 import type { ContainerRecord } from "../container/record.ts";
 import { builtFolder } from "../helper/locate.ts";
+import { keepStart } from "../store/kept-starts.ts";
 import { originFile } from "../store/layer-store.ts";
 import { storeLayout } from "../store/layout.ts";
 import { readText } from "../sys/host-facts.ts";
@@ -17,9 +18,7 @@ import type { RunOptions } from "./run-options.ts";
  * ("Contract 3" in ARCHITECTURE.md, helper-c/launcher). What is looked at in more places than are listed here is not kept: `repeats` knows.
  */
 
-const VERSION = "1";
-/** As the launcher's MOST_BYTES and MOST_MADE. */
-const MOST_BYTES = 1 << 20;
+/** As the launcher's. */
 const MOST_MADE = 64;
 
 /** Variables that are read past the watched environment. */
@@ -94,12 +93,7 @@ export function watchStart(engine: Engine, options: RunOptions, line: CommandLin
       ...makingOf(root, container, options.name !== undefined, fill),
       ["helper", ...list(["tsbox-helper", "run", container.planPath, ...faceWords].map(fill))],
     ];
-    // contents are bytes already
-    write(
-      layout.kept,
-      slotOf(line.words, host.cwd),
-      kept.flatMap((entry) => (entry[0] === "file" ? entry : entry.map(bytes))),
-    );
+    keepStart(layout, { words: line.words, cwd: host.cwd, entries: kept });
   };
   return {
     engine: watched,
@@ -242,42 +236,4 @@ function variable(name: string, value: string | undefined): string[] {
 
 function list(words: readonly string[]): string[] {
   return [String(words.length), ...words];
-}
-
-/** Bytes as characters, in which kept starts are put together: files need not be UTF-8. */
-function bytes(text: string): string {
-  return Buffer.from(text, "utf8").toString("latin1");
-}
-
-/** FNV-1a; as the launcher has it. */
-function hashOf(content: Buffer): number {
-  let hash = 2166136261;
-  for (const byte of content) hash = Math.imul(hash ^ byte, 16777619);
-  return hash >>> 0;
-}
-
-/** So many starts are kept, and each new one takes the place of an older. Those that differ by a name have one. */
-function slotOf(words: readonly string[], cwd: string): string {
-  const unnamed = words.map((word, i) =>
-    words[i - 1] === "--name" ? "" : word.startsWith("--name=") ? "--name=" : word,
-  );
-  const hash = hashOf(Buffer.from([...unnamed, cwd].join("\0"), "utf8"));
-  return (hash & 0xff).toString(16).padStart(2, "0");
-}
-
-function write(folder: string, slot: string, words: string[]): void {
-  const body = Buffer.from(`${words.join("\0")}\0`, "latin1");
-  const head = Buffer.from(["tsbox-kept", VERSION, hashOf(body), ""].join("\0"), "latin1");
-  if (head.length + body.length >= MOST_BYTES) return;
-  const path = join(folder, slot);
-  // one name for all who write: two at once make a file that its checksum refuses, and a killed one leaves no heap of them
-  const part = `${path}.new`;
-  const content = Buffer.concat([head, body]);
-  try {
-    writeFileSync(part, content, { mode: 0o600 });
-  } catch {
-    mkdirSync(folder, { recursive: true, mode: 0o700 });
-    writeFileSync(part, content, { mode: 0o600 });
-  }
-  renameSync(part, path);
 }

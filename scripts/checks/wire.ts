@@ -18,7 +18,7 @@ export interface WireTexts {
   headers: string;
   /** runner/layers/abi.ts */
   mirror: string;
-  /** runner/engine/keep-start.ts */
+  /** runner/engine/keep-start.ts and runner/store/kept-starts.ts */
   keeper: string;
   /** All of helper-c/launcher. */
   launcher: string;

@@ -23,6 +23,7 @@ export default defineVerb({
       "tsbox run -d --name web -v ./site:/srv:ro busybox httpd -f -h /srv",
       "a server in the background that sees a folder of yours",
     ],
+    ["tsbox run --rm --init base sleep 60", "ends by Ctrl-C; as pid 1 itself, sleep would not hear it"],
     ["tsbox run --rm host make test", "a program of this machine that cannot change it"],
   ],
   async act(parsed, outer) {

@@ -131,7 +131,7 @@ test("wireProblems() reads the real tables: a word taken out of them is missed",
     helper: joined("helper-c", ".c") + joined("helper-c", ".h"),
     headers: joined("wasm", ".h"),
     mirror: read("runner/layers/abi.ts"),
-    keeper: read("runner/engine/keep-start.ts"),
+    keeper: read("runner/engine/keep-start.ts") + read("runner/store/kept-starts.ts"),
     launcher: joined("helper-c/launcher", ".c") + joined("helper-c/launcher", ".h"),
   };
   assert.ok(wireProblems(real).includes('op "pivot-root" is missing in ARCHITECTURE.md'));
