@@ -63,14 +63,14 @@ static void make_meanings(void) {
     literal_meanings[256] = ENTRY_SPECIAL | ENTRY_END;
     for (uint32_t i = 257, base = 3; i < 285; i++) {
         uint32_t extra = i < 265 ? 0 : (i - 261) / 4;
-        literal_meanings[i] = base << 16 | extra << 8;
+        literal_meanings[i] = base << 16 | extra;
         base += 1u << extra;
     }
     literal_meanings[285] = 258u << 16;
     literal_meanings[286] = literal_meanings[287] = ENTRY_SPECIAL;
     for (uint32_t i = 0, base = 1; i < 30; i++) {
         uint32_t extra = i < 4 ? 0 : (i - 2) / 2;
-        distance_meanings[i] = base << 16 | extra << 8;
+        distance_meanings[i] = base << 16 | extra;
         base += 1u << extra;
     }
     distance_meanings[30] = distance_meanings[31] = ENTRY_SPECIAL;
@@ -117,8 +117,8 @@ static uint32_t read_lengths(struct gunzip *g) {
             return refuse(g, "a code length has no code");
         }
         uint32_t extra = symbol < 16 ? 0 : symbol == 16 ? 2 : symbol == 17 ? 3 : 7;
-        if (g->count < entry_length(entry) + extra) return GUNZIP_NEED_INPUT;
-        take(g, entry_length(entry));
+        if (g->count < entry_taken(entry) + extra) return GUNZIP_NEED_INPUT;
+        take(g, entry_taken(entry));
         if (symbol < 16) {
             g->lengths[g->index++] = (uint8_t)symbol;
             continue;

@@ -36,7 +36,7 @@ bool huffman_table(uint32_t *table, uint32_t space, uint32_t root, const uint8_t
     uint32_t filled = 1u << root, second = 0, second_bits = 0, second_prefix = UINT32_MAX;
     for (uint32_t n = 0; n < used; n++) {
         uint32_t symbol = sorted[n], length = lengths[symbol];
-        uint32_t bits = reversed(next[length]++, length), entry = meanings[symbol] | length;
+        uint32_t bits = reversed(next[length]++, length), entry = meanings[symbol] + (length << 8 | length);
         if (length <= root) {
             for (uint32_t i = bits; i < 1u << root; i += 1u << length) table[i] = entry;
             continue;
@@ -58,7 +58,7 @@ bool huffman_table(uint32_t *table, uint32_t space, uint32_t root, const uint8_t
             if (second + (1u << second_bits) > space) return false;
             filled += 1u << second_bits;
             for (uint32_t i = second; i < filled; i++) table[i] = ENTRY_SPECIAL;
-            table[prefix] = ENTRY_SPECIAL | ENTRY_SECOND | second << 16 | second_bits << 8 | root;
+            table[prefix] = ENTRY_SPECIAL | ENTRY_SECOND | second << 16 | second_bits << 8;
         }
         for (uint32_t i = bits >> root; i < 1u << second_bits; i += 1u << (length - root)) table[second + i] = entry;
     }

@@ -11,9 +11,9 @@
 #define HUFFMAN_LONGEST 15u
 
 /*
- * bits 0–7   length of the code (a root entry that leads to a second table: of its root part)
- * bits 8–11  how many extra bits follow; or how many bits the second table looks at
- * bits 12–15 flags
+ * bits 0–7   how many bits the symbol takes: its code and the extra bits that follow; 0 where it is none
+ * bits 8–12  the code's part of them; or how many bits the second table looks at
+ * bits 13–15 flags
  * bits 16–30 base value, literal, or where the second table starts
  * bit 31     a literal, which is what the decoder asks first
  */
@@ -22,12 +22,12 @@
 #define ENTRY_SECOND 0x4000u  /* look again */
 #define ENTRY_END 0x2000u     /* end of the block */
 
-static inline uint32_t entry_length(uint32_t entry) {
+static inline uint32_t entry_taken(uint32_t entry) {
     return entry & 0xff;
 }
 
-static inline uint32_t entry_extra(uint32_t entry) {
-    return entry >> 8 & 15;
+static inline uint32_t entry_length(uint32_t entry) {
+    return entry >> 8 & 31;
 }
 
 static inline uint32_t entry_base(uint32_t entry) {
