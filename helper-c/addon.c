@@ -243,7 +243,7 @@ static napi_value memfd(napi_env env, napi_callback_info info)
     return answer(env, &given, given.good ? tsbox_memfd(data, length) : -EINVAL);
 }
 
-/* pipe(buffer, bytes), socketpair(buffer): two descriptors into the buffer, four bytes each. */
+/* pipe(buffer, bytes), socketpair(buffer, stream): two descriptors into the buffer, four bytes each. */
 static napi_value make_pipe(napi_env env, napi_callback_info info)
 {
     struct arguments given = arguments_of(env, info, 2);
@@ -255,10 +255,20 @@ static napi_value make_pipe(napi_env env, napi_callback_info info)
 
 static napi_value make_socketpair(napi_env env, napi_callback_info info)
 {
-    struct arguments given = arguments_of(env, info, 1);
+    struct arguments given = arguments_of(env, info, 2);
     size_t capacity;
     void *out = bytes_at(env, &given, 0, &capacity);
-    return answer(env, &given, given.good && capacity >= 2 * sizeof(int) ? tsbox_socketpair(out) : -EINVAL);
+    int32_t stream = number_at(env, &given, 1);
+    return answer(env, &given, given.good && capacity >= 2 * sizeof(int) ? tsbox_socketpair(out, stream) : -EINVAL);
+}
+
+/* shareMemory(bytes): a descriptor, or -errno. */
+static napi_value share_memory(napi_env env, napi_callback_info info)
+{
+    struct arguments given = arguments_of(env, info, 1);
+    size_t length;
+    void *bytes = bytes_at(env, &given, 0, &length);
+    return answer(env, &given, given.good ? tsbox_share_memory(bytes, length) : -EINVAL);
 }
 
 /* sendFds(socket, data, descriptors): the last is a buffer too, four bytes each. */
@@ -293,7 +303,7 @@ EXPORT napi_value napi_register_module_v1(napi_env env, napi_value exports)
     } functions[] = {{"replace", replace}, {"openInRoot", open_in_root}, {"scanFolder", scan_folder}, {"readSmall", read_small},
                    {"tryLock", try_lock}, {"lockIsFree", lock_is_free}, {"memfd", memfd}, {"pipe", make_pipe},
                    {"socketpair", make_socketpair}, {"sendFds", send_fds}, {"getxattr", getxattr}, {"listxattr", listxattr},
-                   {"changes", changes}, {"startTime", start_time}};
+                   {"changes", changes}, {"startTime", start_time}, {"shareMemory", share_memory}};
     for (size_t i = 0; i < sizeof functions / sizeof *functions; i++) {
         napi_value made;
         if (napi_create_function(env, functions[i].name, SIZE_MAX, functions[i].call, NULL, &made) == NAPI_OK)

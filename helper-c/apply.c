@@ -90,7 +90,8 @@ static const char *record_wrong(const struct record *r, const char *path, const 
     bool file = r->kind == RECORD_FILE, segment = r->kind == RECORD_SEGMENT;
     if (r->kind < RECORD_DIRECTORY || r->kind > RECORD_END)
         return "its kind is unknown";
-    if (r->flags & ~(unsigned)RECORD_FLAG_SPARSE || (r->flags && !file))
+    unsigned known = file ? RECORD_FLAG_SPARSE | RECORD_FLAG_LENT : segment ? RECORD_FLAG_LENT : 0;
+    if (r->flags & ~known)
         return "its flags are unknown";
     if (r->below)
         return "it names a layer below";
@@ -160,6 +161,8 @@ static int read_entry(struct apply *a, struct entry *entry)
     entry->xattrs = NULL;
     const uint8_t *xattrs = bytes + r->path_length + r->link_length;
     const char *wrong = record_wrong(r, a->path, a->link, xattrs);
+    if (!wrong && r->flags & RECORD_FLAG_LENT && !a->in.lent)
+        wrong = "its content lies in memory that was not given";
     if (wrong)
         return refuse(a, a->path, wrong);
     if (r->xattr_length) {
@@ -220,6 +223,65 @@ int clear_way(struct apply *a, int parent, const char *name, const char *canonic
 
 /*** Making entries ***/
 
+/* What became of writing a content: 0, or -1 after fail(). */
+static int content_result(struct apply *a, int result, bool reading, const char *path)
+{
+    if (result == 0)
+        return 0;
+    if (result == -EBADMSG && reading)
+        return refuse(a, path, "its content does not lie in the memory that was given");
+    errno = -result;
+    return reading ? read_failed() : fail(-result, path, "Cannot write the file");
+}
+
+/* Everything that was handed over is written. */
+static int settle(struct apply *a)
+{
+    const char *path = NULL;
+    int result = a->in.lent ? lent_settle(a->in.lent, &path) : 0;
+    return content_result(a, result, false, path);
+}
+
+/* The content that follows a record. */
+static int write_content(struct apply *a, const struct record *r, int fd, const char *path)
+{
+    bool lent = r->flags & RECORD_FLAG_LENT, reading;
+    if (lent && r->data > 0 && settle(a) < 0)
+        return -1;
+    int result = lent ? lent_copy(&a->in, fd, r->data, &reading) : input_copy(&a->in, fd, r->data, &reading);
+    a->bytes += r->data;
+    return content_result(a, result, reading, path);
+}
+
+/* Nothing but content and time is missing: another thread can see to that. */
+static bool only_content_missing(const struct record *r, int fd)
+{
+    struct stat st;
+    return r->flags & RECORD_FLAG_LENT && r->data > 0 && r->xattr_count == 0 && !(r->mode & 07000) && r->uid == 0 &&
+           r->gid == 0 && fstat(fd, &st) == 0 && st.st_uid == 0 && st.st_gid == 0 && (st.st_mode & 07777) == r->mode;
+}
+
+static int hand_over(struct apply *a, const struct entry *entry, const char *canonical, int fd)
+{
+    bool reading;
+    if (a->notes.deferred)
+        notes_forget(&a->notes, canonical, false);
+    a->bytes += entry->record.data;
+    int result = lent_hand_over(&a->in, fd, &entry->record, entry->path, &reading);
+    if (result < 0 && !reading)
+        return settle(a);
+    return content_result(a, result, reading, entry->path);
+}
+
+static int open_new(struct apply *a, int parent, const char *name, mode_t mode)
+{
+    const int flags = O_WRONLY | O_CREAT | O_EXCL | O_NOFOLLOW | O_CLOEXEC;
+    int fd = openat(parent, name, flags, mode);
+    if (fd >= 0 || errno != EMFILE || !a->in.lent || settle(a) < 0)
+        return fd;
+    return openat(parent, name, flags, mode);
+}
+
 static int make_file(struct apply *a, const struct entry *entry)
 {
     const struct record *r = &entry->record;
@@ -228,13 +290,12 @@ static int make_file(struct apply *a, const struct entry *entry)
     int parent = parent_of(a, entry->path, &name, canonical);
     if (parent < 0)
         return -1;
-    const int flags = O_WRONLY | O_CREAT | O_EXCL | O_NOFOLLOW | O_CLOEXEC;
-    cleanup_fd int fd = openat(parent, name, flags, mode_made(r));
+    cleanup_fd int fd = open_new(a, parent, name, mode_made(r));
     if (fd < 0 && errno == EEXIST) {
         int cleared = clear_way(a, parent, name, canonical);
         if (cleared < 0)
             return fail(-cleared, entry->path, "Cannot replace the earlier entry");
-        fd = openat(parent, name, flags, mode_made(r));
+        fd = open_new(a, parent, name, mode_made(r));
     }
     if (fd < 0)
         return fail(errno, entry->path, "Cannot make the file");
@@ -246,14 +307,11 @@ static int make_file(struct apply *a, const struct entry *entry)
         a->sparse = steal_fd(&fd);
         return 0;
     }
-    bool reading;
-    int result = input_copy(&a->in, fd, r->data, &reading);
-    if (result < 0) {
-        errno = -result;
-        return reading ? read_failed() : fail(-result, entry->path, "Cannot write the file");
-    }
-    a->bytes += r->data;
-    result = attributes_set(a, fd, entry, canonical);
+    if (only_content_missing(r, fd))
+        return hand_over(a, entry, canonical, steal_fd(&fd));
+    if (write_content(a, r, fd, entry->path) < 0)
+        return -1;
+    int result = attributes_set(a, fd, entry, canonical);
     return result < 0 ? fail(-result, entry->path, "Cannot set the attributes of the file") : 0;
 }
 
@@ -266,14 +324,7 @@ static int add_segment(struct apply *a, const struct entry *entry)
         return refuse(a, a->sparse_path, "its segment ends behind the end of the file");
     if (lseek(a->sparse, (off_t)r->offset, SEEK_SET) < 0)
         return fail(errno, a->sparse_path, "Cannot write the sparse file");
-    bool reading;
-    int result = input_copy(&a->in, a->sparse, r->data, &reading);
-    if (result < 0) {
-        errno = -result;
-        return reading ? read_failed() : fail(-result, a->sparse_path, "Cannot write the sparse file");
-    }
-    a->bytes += r->data;
-    return 0;
+    return write_content(a, r, a->sparse, a->sparse_path);
 }
 
 /* No more segments: the rest is a hole, and now the attributes can be set. */
@@ -532,7 +583,7 @@ static int apply_all(struct apply *a)
         if (read_entry(a, &entry) < 0 || apply_entry(a, &entry) < 0)
             return -1;
     } while (entry.record.kind != RECORD_END);
-    if (finish_root(a) < 0 || attributes_finish(a) < 0)
+    if (settle(a) < 0 || finish_root(a) < 0 || attributes_finish(a) < 0)
         return -1;
     struct buffer text = {0};
     apply_event_begin(&text, "applied");
@@ -543,7 +594,7 @@ static int apply_all(struct apply *a)
     return sent;
 }
 
-static int open_directories(struct apply *a, const char *root, size_t nlowers, char **lowers)
+static int open_directories(struct apply *a, const char *root, bool lent, size_t nlowers, char **lowers)
 {
     a->root = open_cloexec(root, O_RDONLY | O_DIRECTORY, 0);
     if (a->root < 0)
@@ -555,7 +606,7 @@ static int open_directories(struct apply *a, const char *root, size_t nlowers, c
             return fail(errno, lowers[i], "Cannot open the layer below");
         a->lower_count++;
     }
-    int opened = input_open(&a->in, STDIN_FILENO);
+    int opened = input_open(&a->in, STDIN_FILENO, lent);
     return opened < 0 ? fail(-opened, NULL, "Cannot read the layer from standard input") : 0;
 }
 
@@ -574,12 +625,12 @@ static void apply_free(struct apply *a)
     free(a);
 }
 
-int op_apply(const char *root, size_t nlowers, char **lowers)
+int op_apply(const char *root, unsigned flags, size_t nlowers, char **lowers)
 {
     struct apply *a = xcalloc(1, sizeof *a);
     *a = (struct apply){.root_name = root, .root = -1, .parent = -1, .sparse = -1};
     mode_t mask = umask(0);
-    int result = open_directories(a, root, nlowers, lowers);
+    int result = open_directories(a, root, flags & FLAG_LENT, nlowers, lowers);
     if (result == 0)
         result = apply_all(a);
     umask(mask);
@@ -602,7 +653,7 @@ int op_place(const struct op *op)
     a->root = found < 0 ? -1 : openat(found, ".", O_RDONLY | O_DIRECTORY | O_CLOEXEC);
     int result = a->root < 0 ? fail(errno, op->texts[0], "Cannot open the directory") : 0;
     if (result == 0) {
-        int opened = input_open(&a->in, STDIN_FILENO);
+        int opened = input_open(&a->in, STDIN_FILENO, false);
         result = opened < 0 ? fail(-opened, NULL, "Cannot read the files from standard input") : apply_all(a);
     }
     umask(mask);

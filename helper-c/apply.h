@@ -12,12 +12,15 @@
 /*** apply_input.c: the stream ***/
 
 struct ring;
+struct lent;
 
 struct input {
     struct ring *ring;
+    struct lent *lent; /* where contents are that the stream only tells of, or NULL */
 };
 
-int input_open(struct input *in, int fd);
+/* With LENT the stream is a socket, and its first message brings memory. 0 or -errno. */
+int input_open(struct input *in, int fd, bool lent);
 void input_close(struct input *in);
 /* Makes the next N bytes (at most RECORD_MAX) contiguous. They stay until the next call; NULL and
  * errno, which is ENODATA where the stream was cut off. */
@@ -25,6 +28,19 @@ const uint8_t *input_peek(struct input *in, size_t n);
 void input_skip(struct input *in, size_t n);
 /* Writes the next N bytes to FD at its position. 0 or -errno: of the stream where *reading. */
 int input_copy(struct input *in, int fd, uint64_t n, bool *reading);
+
+/*** apply_lent.c: contents in memory of the runner (RECORD_FLAG_LENT) ***/
+
+int lent_open(struct lent **lent, int socket);
+void lent_close(struct lent *lent);
+/* Waits until the stream has more; nothing is kept back from the writing thread meanwhile, nor from the runner, who may be waiting too. */
+void lent_wait(struct lent *lent);
+/* As input_copy(), once everything before is written; -EBADMSG, reading, where a piece is not in the memory. */
+int lent_copy(struct input *in, int fd, uint64_t n, bool *reading);
+/* Has the writing thread do that, set the time and close FD; of what it fails in lent_settle() tells. */
+int lent_hand_over(struct input *in, int fd, const struct record *record, const char *path, bool *reading);
+/* Waits until everything that was handed over is written: 0, or -errno and what could not be. */
+int lent_settle(struct lent *lent, const char **path);
 
 /*** apply_notes.c: what has to wait for the end ***/
 

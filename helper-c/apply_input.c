@@ -3,6 +3,8 @@
  * slower one: large files cost the first more, small ones the second. A pipe's megabyte between them is too little for both to be busy all the time.
  *
  * The bytes lie in a ring that is mapped twice, one mapping behind the other, so that what goes over its end is contiguous too.
+ *
+ * Of a layer that the runner decompresses in memory which it can share only the records come this way (apply_lent.c).
  */
 #include <poll.h>
 #include <pthread.h>
@@ -93,15 +95,18 @@ static void *read_ahead(void *argument)
     }
 }
 
-int input_open(struct input *in, int fd)
+int input_open(struct input *in, int fd, bool lent)
 {
+    int borrowed = lent ? lent_open(&in->lent, fd) : 0;
+    if (borrowed < 0)
+        return borrowed;
     struct ring *ring = xcalloc(1, sizeof *ring);
     *ring = (struct ring){
         .fd = fd, .bytes = map_twice(RING_SIZE), .mutex = PTHREAD_MUTEX_INITIALIZER, .changed = PTHREAD_COND_INITIALIZER,
     };
     /* A larger pipe means fewer switches between the runner and us; refusal (a limit of the system) costs only speed. */
     (void)fcntl(fd, F_SETPIPE_SZ, PIPE_SIZE);
-    int result = !ring->bytes ? -errno : -pthread_create(&ring->thread, NULL, read_ahead, ring);
+    int result = !ring->bytes ? -errno : in->lent ? 0 : -pthread_create(&ring->thread, NULL, read_ahead, ring);
     if (result == 0) {
         in->ring = ring;
         return 0;
@@ -109,6 +114,8 @@ int input_open(struct input *in, int fd)
     if (ring->bytes)
         munmap(ring->bytes, 2 * (size_t)RING_SIZE);
     free(ring);
+    lent_close(in->lent);
+    in->lent = NULL;
     return result;
 }
 
@@ -118,16 +125,42 @@ void input_close(struct input *in)
     if (!ring)
         return;
     in->ring = NULL;
-    /* It waits in read(2) or for room, where it can be ended. */
-    pthread_cancel(ring->thread);
-    pthread_join(ring->thread, NULL);
+    /* The reader waits in read(2) or for room, where it can be ended. */
+    if (!in->lent) {
+        pthread_cancel(ring->thread);
+        pthread_join(ring->thread, NULL);
+    }
     munmap(ring->bytes, 2 * (size_t)RING_SIZE);
     free(ring);
+    lent_close(in->lent);
+    in->lent = NULL;
+}
+
+/* The same without a reading thread: there is little to read. */
+static void look_now(struct input *in, size_t n)
+{
+    struct ring *ring = in->ring;
+    while (ring->read - ring->from < n && ring->error == 0) {
+        lent_wait(in->lent);
+        size_t room = RING_SIZE - (size_t)(ring->read - ring->from);
+        ssize_t count = read_some(ring->fd, ring->bytes + ring->read % RING_SIZE, room < READ_SIZE ? room : READ_SIZE);
+        if (count > 0)
+            ring->read += (size_t)count;
+        else /* its end, where the other side had not taken all that it was told */
+            ring->error = count == -ECONNRESET ? ENODATA : (int)-count;
+    }
+    ring->seen = ring->read;
+    ring->used = ring->from;
 }
 
 /* Tells the reader what was used, and waits for N bytes behind that, or as many as there are before the stream ends or fails. */
-static void look(struct ring *ring, size_t n)
+static void look(struct input *in, size_t n)
 {
+    struct ring *ring = in->ring;
+    if (in->lent) {
+        look_now(in, n);
+        return;
+    }
     pthread_mutex_lock(&ring->mutex);
     ring->used = ring->from;
     pthread_cond_signal(&ring->changed);
@@ -142,7 +175,7 @@ const uint8_t *input_peek(struct input *in, size_t n)
 {
     struct ring *ring = in->ring;
     if (ring->seen - ring->from < n)
-        look(ring, n);
+        look(in, n);
     if (ring->seen - ring->from >= n)
         return ring->bytes + ring->from % RING_SIZE;
     errno = ring->error;
@@ -155,7 +188,7 @@ void input_skip(struct input *in, size_t n)
     ring->from += n;
     /* Without a look now and then the reader would think the ring full while we go on in what we know. */
     if (ring->from - ring->used > RING_SIZE / 4)
-        look(ring, 0);
+        look(in, 0);
 }
 
 int input_copy(struct input *in, int fd, uint64_t n, bool *reading)

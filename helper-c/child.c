@@ -143,7 +143,7 @@ void child_main(struct run *run)
     setsid();
     use_stdio(run);
     if (strcmp(last->spec->name, "apply") == 0)
-        must(op_apply(last->texts[0], last->words.count, last->words.list));
+        must(op_apply(last->texts[0], last->flags, last->words.count, last->words.list));
     else if (strcmp(last->spec->name, "pack") == 0)
         must(op_pack(last));
     else if (strcmp(last->spec->name, "changes") == 0)

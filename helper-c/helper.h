@@ -177,6 +177,7 @@ enum op_flag {
     FLAG_FUSE = 1 << 21,
     FLAG_WHOLE = 1 << 22,
     FLAG_MERGE = 1 << 23,
+    FLAG_LENT = 1 << 24,
 };
 
 struct words {
@@ -694,7 +695,7 @@ int cmd_serve(int argc, char **argv);
 /*** apply.c, pack.c, remove.c, check.c, seccomp_compile.c ***/
 
 /* 0, or -1 after fail(). */
-int op_apply(const char *root, size_t nlowers, char **lowers);
+int op_apply(const char *root, unsigned flags, size_t nlowers, char **lowers);
 int op_pack(const struct op *op);
 int op_changes(const struct op *op);
 int op_pick(const struct op *op);

@@ -298,10 +298,29 @@ EXPORT int tsbox_pipe(int *out, int size)
     return 0;
 }
 
-/* Messages keep their boundaries. */
-EXPORT int tsbox_socketpair(int *out)
+/*
+ * Puts memory that other processes can map in the place of this one, which has whole pages and nothing in it yet: a descriptor of it. Its owner
+ * goes on to use and to free it as before. (V8 reserves WebAssembly's memory with mmap, never moves it and frees it with munmap.)
+ */
+EXPORT int tsbox_share_memory(void *at, size_t length)
 {
-    return socketpair(AF_UNIX, SOCK_SEQPACKET | SOCK_CLOEXEC, 0, out) < 0 ? -errno : 0;
+    int fd = memfd_create("tsbox-lent", MFD_CLOEXEC | MFD_ALLOW_SEALING);
+    if (fd < 0)
+        return -errno;
+    if (ftruncate(fd, (off_t)length) < 0 || fcntl(fd, F_ADD_SEALS, F_SEAL_SHRINK | F_SEAL_GROW | F_SEAL_SEAL) < 0 ||
+        mmap(at, length, PROT_READ | PROT_WRITE, MAP_SHARED | MAP_FIXED, fd, 0) == MAP_FAILED) {
+        int error = errno;
+        close(fd);
+        return -error;
+    }
+    return fd;
+}
+
+/* Messages keep their boundaries, or (stream) are one stream of bytes. */
+EXPORT int tsbox_socketpair(int *out, int stream)
+{
+    int type = stream ? SOCK_STREAM : SOCK_SEQPACKET;
+    return socketpair(AF_UNIX, type | SOCK_CLOEXEC, 0, out) < 0 ? -errno : 0;
 }
 
 /* One message with descriptors (at most 16). */

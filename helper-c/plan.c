@@ -24,7 +24,7 @@ static const struct {
     {"optional", FLAG_OPTIONAL}, {"volatile", FLAG_VOLATILE}, {"userxattr", FLAG_USERXATTR},
     {"copy", FLAG_COPY}, {"nocopy", FLAG_NOCOPY},     {"names", FLAG_NAMES},     {"tree", FLAG_TREE},
     {"overwrite", FLAG_OVERWRITE}, {"root", FLAG_ROOT},     {"fuse", FLAG_FUSE},       {"whole", FLAG_WHOLE},
-    {"merge", FLAG_MERGE},
+    {"merge", FLAG_MERGE},         {"lent", FLAG_LENT},
 };
 
 #define FLAGS_OVERLAY (FLAG_VOLATILE | FLAG_USERXATTR | FLAG_RO | FLAG_FUSE)
@@ -70,7 +70,7 @@ static const struct op_spec op_specs[] = {
     {"cwd-make", "p", 0, NULL},
     {"env", "*", 0, NULL},
     {"exec", "*", 0, NULL},
-    {"apply", "p*", 0, NULL},
+    {"apply", "pf*", FLAG_LENT, NULL},
     {"pack", "ptf*", FLAG_NAMES | FLAG_TREE | FLAG_WHOLE | FLAG_MERGE, NULL},
     {"changes", "pt*", 0, NULL},
     {"pick", "p", 0, NULL},

@@ -5,7 +5,7 @@
  *
  * A record describes one change to a root filesystem. Integers are little-endian and naturally
  * aligned inside the header; nothing follows a string to end it; nothing pads. A FILE or SEGMENT
- * record is followed in the stream by `data` bytes of content, then the next record. The stream
+ * record is followed in the stream by `data` bytes of content, or by where they lie, then the next record. The stream
  * ends with an END record; a stream that stops without it was cut off.
  */
 #ifndef TSBOX_ABI_H
@@ -35,6 +35,7 @@ enum record_kind {
 
 enum record_flag {
     RECORD_FLAG_SPARSE = 1, /* FILE: `data` is 0, SEGMENT records follow, the rest is holes */
+    RECORD_FLAG_LENT = 8,   /* FILE, SEGMENT: pieces (struct lent_piece) follow, `data` bytes together, in memory that `apply` was given */
     /* Written by `pack` for the runner, refused by `apply`: */
     RECORD_FLAG_COPIED = 2, /* overlay brought it up from the LOWER that `below` names */
     RECORD_FLAG_SAME = 4,   /* DIRECTORY: mode, owner and time are those of that LOWER */
@@ -64,6 +65,12 @@ struct record {
     uint32_t link_length;
     uint32_t xattr_length;
     uint32_t below; /* written by `pack`: the number, from 1, of the LOWER that shows something here; else 0 */
+};
+
+/* Where content lies in the memory. */
+struct lent_piece {
+    uint32_t offset;
+    uint32_t length; /* not 0 */
 };
 
 _Static_assert(sizeof(struct record) == RECORD_HEADER_SIZE, "records cross program boundaries");

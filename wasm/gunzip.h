@@ -11,7 +11,7 @@
 
 #define GUNZIP_INPUT_SPACE (256u << 10)
 #define GUNZIP_CHUNK (512u << 10)
-#define GUNZIP_CHUNKS 8u
+#define GUNZIP_CHUNKS 32u
 
 enum gunzip_status {
     GUNZIP_NEED_INPUT = 1, /* put bytes at `input`, gunzip_feed(); at the source's end gunzip_finish() */

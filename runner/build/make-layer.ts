@@ -63,7 +63,7 @@ export async function makeLayer(
     mkdirSync(root, { mode: 0o755 });
     const plan = storePlan(
       identity,
-      [{ op: "private-mounts" }, { op: "apply", root, lowers: parent.lowers }],
+      [{ op: "private-mounts" }, { op: "apply", root, flags: [], lowers: parent.lowers }],
       EVENTS_FD,
     );
     const apply = applyLayer(plan);

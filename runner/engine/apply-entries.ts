@@ -16,7 +16,9 @@ export async function applyEntries(
   lowers: string[] = [],
 ): Promise<void> {
   signal?.throwIfAborted();
-  const apply = applyLayer(storePlan(identity, [{ op: "private-mounts" }, { op: "apply", root, lowers }], EVENTS_FD));
+  const apply = applyLayer(
+    storePlan(identity, [{ op: "private-mounts" }, { op: "apply", root, flags: [], lowers }], EVENTS_FD),
+  );
   const write = async (bytes: Uint8Array) => {
     if (!apply.sink.write(bytes)) await Promise.race([once(apply.sink, "drain"), apply.done]);
   };

@@ -4,6 +4,7 @@ import { TsboxError } from "../base/error.ts";
 import { SOURCE_FAILED } from "../base/growth.ts";
 import { type Applied, type Applying, applyLayer, applyLayerFrom, EVENTS_FD, MissingLink } from "../helper/client.ts";
 import { type UnpackedLayer, unpackLayer } from "../layers/unpack.ts";
+import type { UnpackJob } from "../layers/unpack-file.ts";
 import { UnpackWorker } from "../layers/unpack-worker.ts";
 import { chainIDs } from "../oci/chain.ts";
 import type { Digest } from "../oci/types.ts";
@@ -15,7 +16,7 @@ import { claimLayers } from "../store/layer-origin.ts";
 import { commitLayer, hasLayer, layerRoot } from "../store/layer-store.ts";
 import { storeLayout } from "../store/layout.ts";
 import { stagingFolder } from "../store/staging.ts";
-import { closeFd, lock, makePipe, unlock } from "../sys/native.ts";
+import { closeFd, lock, makePipe, makeSocketPair, sendFds, unlock } from "../sys/native.ts";
 import type { Engine } from "./engine.ts";
 import { explained } from "./explain.ts";
 import { removeTrees } from "./remove-trees.ts";
@@ -144,12 +145,13 @@ export async function unpackInto(
   worker?: UnpackWorker,
 ): Promise<Passed> {
   mkdirSync(root, { mode: 0o755 });
-  const plan = storePlan(identity, [{ op: "private-mounts" }, { op: "apply", root, lowers }], EVENTS_FD);
+  const plan = (flags: string[]) =>
+    storePlan(identity, [{ op: "private-mounts" }, { op: "apply", root, flags, lowers }], EVENTS_FD);
   const file = "bytes" in source ? source : undefined;
   const byThread = worker && expected.diffID && file && file.size >= WORTH_A_THREAD;
   return byThread
     ? passFile(plan, file, expected, worker)
-    : passStream(plan, file ? file.bytes() : (source as AsyncIterable<Uint8Array>), expected);
+    : passStream(plan([]), file ? file.bytes() : (source as AsyncIterable<Uint8Array>), expected);
 }
 
 interface Passed {
@@ -175,14 +177,22 @@ async function passStream(plan: Plan, source: AsyncIterable<Uint8Array>, expecte
 }
 
 /** From a file to the helper, on the worker's thread. */
-async function passFile(plan: Plan, source: BlobFile, expected: Expected, worker: UnpackWorker): Promise<Passed> {
+async function passFile(
+  plan: (flags: string[]) => Plan,
+  source: BlobFile,
+  expected: Expected,
+  worker: UnpackWorker,
+): Promise<Passed> {
   // first: what is asked for over the network comes while the helper starts
   const file = await source.open();
   try {
-    const [read, write] = makePipe();
+    const memory = worker.memory();
+    const mapped = memory !== undefined;
+    const [read, write] = mapped ? makeSocketPair("stream") : makePipe();
     let apply: Applying;
     try {
-      apply = applyLayerFrom(read, plan);
+      if (mapped) sendFds(write, new Uint8Array(1), [memory]);
+      apply = applyLayerFrom(read, plan(mapped ? ["lent"] : []));
     } catch (error) {
       closeFd(write);
       throw error;
@@ -190,7 +200,7 @@ async function passFile(plan: Plan, source: BlobFile, expected: Expected, worker
       closeFd(read);
     }
     return await finish(apply, expected.signal, () =>
-      unpackByThread(file.fd, source, write, expected, worker).finally(() => closeFd(write)),
+      unpackByThread(file.fd, source, { sink: write, mapped }, expected, worker).finally(() => closeFd(write)),
     );
   } finally {
     await file.close();
@@ -200,14 +210,14 @@ async function passFile(plan: Plan, source: BlobFile, expected: Expected, worker
 async function unpackByThread(
   fd: number,
   { size, growth, done }: BlobFile,
-  sink: number,
+  to: Pick<UnpackJob, "sink" | "mapped">,
   { diffID, verified = false, onRead }: Expected,
   worker: UnpackWorker,
 ): Promise<UnpackedLayer> {
   const consumed = new SharedArrayBuffer(8);
   const told = () => onRead?.(Number(Atomics.load(new BigInt64Array(consumed), 0)));
   const timer = onRead && setInterval(told, TOLD_EVERY);
-  const job = { fd, size, sink, diffID: diffID as Digest, verified, consumed };
+  const job = { fd, size, ...to, diffID: diffID as Digest, verified, consumed };
   try {
     return await worker.unpack({ ...job, ...(growth && { growth: growth.shared }) });
   } catch (error) {

@@ -201,7 +201,7 @@ function opWords(op: Op): (string | number)[] {
     case "exec":
       return [op.op, ...list(op.argv)];
     case "apply":
-      return [op.op, op.root, ...list(op.lowers)];
+      return [op.op, op.root, op.flags.join(","), ...list(op.lowers)];
     case "pack":
       return [op.op, op.root, op.init, op.flags.join(","), ...list(op.lowers)];
     case "changes":

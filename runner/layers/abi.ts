@@ -21,11 +21,13 @@ export const RecordKind = {
 } as const;
 export type RecordKind = (typeof RecordKind)[keyof typeof RecordKind];
 
-export const RecordFlag = { SPARSE: 1, COPIED: 2, SAME: 4 } as const;
+export const RecordFlag = { SPARSE: 1, LENT: 8, COPIED: 2, SAME: 4 } as const;
 
 export const ReaderFlag = { WHITEOUTS: 1 } as const;
 
 export const GunzipStatus = { NEED_INPUT: 1, OUTPUT: 2, END: 3, ERROR: 4 } as const;
+
+export const LentStatus = { USED: 1, FULL: 2, ERROR: 3 } as const;
 
 export const ReaderStatus = { NEED_INPUT: 1, RECORD: 2, DATA: 3, SKIP: 4, END: 5, ERROR: 6 } as const;
 

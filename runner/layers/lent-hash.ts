@@ -8,7 +8,7 @@ const ENDED = 3;
 const ANSWERED = 4;
 /** From here on the queue: where each piece lies, and its length. */
 const QUEUE = 8;
-const LENGTH = 16;
+const LENGTH = 64;
 const WORDS = QUEUE + 2 * LENGTH;
 
 const DIGEST_BYTES = 32;

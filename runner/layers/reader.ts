@@ -122,8 +122,6 @@ export interface RecordStreamResult {
 /** `beforeEnd` runs when the source was read to its end: if it throws, the stream gets no END and is void. */
 export interface RecordStreamOptions extends ReadOptions {
   beforeEnd?: () => void | Promise<void>;
-  /** A chunk of the source is void once the one after the next is asked for; the sink fulfils a promise when the write before has ended. */
-  transient?: boolean;
 }
 
 /**
@@ -146,7 +144,6 @@ export async function recordStream(
       if (step === "end") break;
       let full = false;
       if (step === "input") {
-        if (options.transient) await batch.flush();
         await pull.more();
       } else if (step === "data") {
         result.bytes += cursor.data.length;

@@ -2,9 +2,10 @@ import { readSync, writevSync } from "node:fs";
 import { Growth } from "../base/growth.ts";
 import type { RecordSink } from "./batch.ts";
 import { decompress, HEAD, sniff } from "./decompress.ts";
-import { Gunzip, type ReadInto } from "./gunzip.ts";
+import { Lender } from "./lender.ts";
 import { LentHash } from "./lent-hash.ts";
-import { type UnpackedLayer, unpackTar } from "./unpack.ts";
+import { DigestMismatch, type UnpackedLayer, unpackTar } from "./unpack.ts";
+import { type ReadInto, UnpackEngine } from "./unpack-engine.ts";
 
 /** A layer that lies in a file, to be unpacked by whoever may block: descriptors are shared by the threads of a process. */
 export interface UnpackJob {
@@ -13,14 +14,16 @@ export interface UnpackJob {
   size: number;
   /** Growth.shared of a file that is still being written. */
   growth?: SharedArrayBuffer;
-  /** A pipe to the helper's apply. Not closed here. */
+  /** A pipe or socket to the helper's apply. Not closed here. */
   sink: number;
+  /** It is a socket, and apply has mapped `lent.memory`: contents may stay there. */
+  mapped?: boolean;
   diffID: string;
   /** The bytes are known to have that diffID. */
   verified?: boolean;
   /** Eight bytes: how much of the file was read, for whoever shows it. */
   consumed?: SharedArrayBuffer;
-  /** What another thread needs to hash for this one: gunzipMemory() and Hasher.shared. */
+  /** Memory to decompress gzip in, and what another thread needs to hash what lies there: unpackMemory() and Hasher.shared. */
   lent?: { memory: WebAssembly.Memory; hasher: SharedArrayBuffer };
 }
 
@@ -32,12 +35,33 @@ export async function unpackFile(job: UnpackJob, tell: () => void): Promise<Unpa
   const read = reader(job);
   const head = new Uint8Array(HEAD);
   const compression = sniff(head.subarray(0, readSync(job.fd, head, 0, Math.min(HEAD, available(job, HEAD)), 0)));
-  const { diffID, verified = false, lent } = job;
-  const passed = { sink: pipeSink(job.sink), diffID, verified };
-  if (compression !== "gzip") return unpackTar({ ...passed, tar: decompress(pieces(read)) });
-  const gunzip = new Gunzip(lent?.memory);
-  const hash = lent && new LentHash(lent.hasher, gunzip.lasting, tell);
-  return unpackTar({ ...passed, tar: gunzip.pieces(read), transient: true, ...(hash && { hash }) });
+  const { diffID, verified = false, lent, mapped } = job;
+  if (compression === "gzip" && lent && mapped) return unpackInPlace(job, lent, read, tell);
+  return unpackTar({ sink: pipeSink(job.sink), diffID, verified, tar: decompress(pieces(read)) });
+}
+
+/** Contents stay where they were decompressed: only where they lie is sent. */
+function unpackInPlace(
+  { sink, diffID: wanted, verified = false }: UnpackJob,
+  { memory, hasher }: NonNullable<UnpackJob["lent"]>,
+  read: ReadInto,
+  tell: () => void,
+): UnpackedLayer {
+  const engine = new UnpackEngine(memory);
+  const lender = new Lender(sink, engine.lasting);
+  const hash = verified ? undefined : new LentHash(hasher, engine.lasting, tell);
+  let size = 0;
+  for (const piece of engine.pieces(read)) {
+    size += piece.length;
+    hash?.update(piece);
+    for (const records of engine.records()) lender.send(records);
+    lender.pieceSent(engine.lent);
+  }
+  const end = engine.end();
+  const diffID = hash ? `sha256:${hash.digest("hex")}` : wanted;
+  if (diffID !== wanted) throw new DigestMismatch(diffID, wanted);
+  lender.send(end);
+  return { diffID, size, entries: engine.entries };
 }
 
 /** How many bytes the file has, once it has `wanted` or will not grow any more. */

@@ -1,9 +1,10 @@
 import { Worker } from "node:worker_threads";
 import { TsboxError } from "../base/error.ts";
+import { closeFd, shareMemory } from "../sys/native.ts";
 import { builtFile } from "./engine.ts";
-import { gunzipMemory } from "./gunzip.ts";
 import { Hasher } from "./lent-hash.ts";
 import type { UnpackedLayer } from "./unpack.ts";
+import { unpackMemory } from "./unpack-engine.ts";
 import type { UnpackJob } from "./unpack-file.ts";
 
 /** Classes do not survive the way between threads. */
@@ -40,6 +41,7 @@ function unpackError({ message, code, hint, stack, told }: PackedError): Error {
 export class UnpackWorker {
   #worker: Worker | undefined;
   #memory: WebAssembly.Memory | undefined;
+  #descriptor: number | undefined;
 
   start(): Worker {
     if (this.#worker === undefined) {
@@ -51,10 +53,27 @@ export class UnpackWorker {
     return this.#worker;
   }
 
+  /**
+   * A descriptor of the memory in which gzip is decompressed, for whoever takes the records: with it jobs may say `mapped`. Undefined where memory cannot be
+   * shared.
+   */
+  memory(): number | undefined {
+    if (this.#memory === undefined) {
+      const memory = unpackMemory();
+      try {
+        this.#descriptor = shareMemory(new Uint8Array(memory.buffer));
+        this.#memory = memory;
+      } catch {
+        this.#memory = unpackMemory(); // nobody knows what the other one is now
+      }
+    }
+    return this.#descriptor;
+  }
+
   /** This thread hashes meanwhile: it has the time once everything is downloaded. */
   unpack(job: Omit<UnpackJob, "lent">): Promise<UnpackedLayer> {
     const worker = this.start();
-    this.#memory ??= gunzipMemory();
+    this.#memory ??= unpackMemory();
     const hasher = new Hasher(this.#memory.buffer);
     const lent = { memory: this.#memory, hasher: hasher.shared };
     return new Promise((resolve, reject) => {
@@ -76,5 +95,8 @@ export class UnpackWorker {
   /** A job that it still has must have lost its file or its pipe: a thread that blocks cannot be ended. */
   async close(): Promise<void> {
     await this.#worker?.terminate();
+    if (this.#descriptor !== undefined) closeFd(this.#descriptor);
+    this.#descriptor = undefined;
+    this.#memory = undefined;
   }
 }

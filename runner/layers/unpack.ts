@@ -3,7 +3,6 @@ import type { Writable } from "node:stream";
 import { TsboxError } from "../base/error.ts";
 import type { RecordSink } from "./batch.ts";
 import { decompress } from "./decompress.ts";
-import type { LentHash } from "./lent-hash.ts";
 import { type ByteSource, recordStream } from "./reader.ts";
 
 export interface UnpackLayerOptions {
@@ -47,10 +46,6 @@ const LAYER_TYPE = /[.+]tar([.+](gzip|zstd))?$/;
 /** What unpackTar() needs: a layer that is decompressed already. */
 export interface UnpackTarOptions extends Pick<UnpackLayerOptions, "sink" | "diffID" | "verified" | "whiteouts"> {
   tar: ByteSource;
-  /** As in RecordStreamOptions. */
-  transient?: boolean;
-  /** SHA-256 for the diffID; this thread's own by default. */
-  hash?: Pick<LentHash, "update" | "digest">;
 }
 
 /**
@@ -69,7 +64,7 @@ export async function unpackLayer(options: UnpackLayerOptions): Promise<Unpacked
 
 export async function unpackTar(options: UnpackTarOptions): Promise<UnpackedLayer> {
   const verified = options.verified === true && options.diffID !== undefined;
-  const { hash = createHash("sha256") } = options;
+  const hash = createHash("sha256");
   let size = 0;
   let diffID = "";
   async function* hashed(): AsyncGenerator<Uint8Array> {
@@ -81,7 +76,6 @@ export async function unpackTar(options: UnpackTarOptions): Promise<UnpackedLaye
   }
   const { entries } = await recordStream(hashed(), options.sink, {
     whiteouts: options.whiteouts ?? true,
-    transient: options.transient ?? false,
     beforeEnd() {
       diffID = verified ? (options.diffID as string) : `sha256:${hash.digest("hex")}`;
       if (options.diffID !== undefined && options.diffID !== diffID) throw new DigestMismatch(diffID, options.diffID);

@@ -73,7 +73,7 @@ export type Op =
   | { op: "cwd-make"; path: string }
   | { op: "env"; variables: string[] }
   | { op: "exec"; argv: string[] }
-  | { op: "apply"; root: string; lowers: string[] }
+  | { op: "apply"; root: string; flags: string[]; lowers: string[] }
   | { op: "pack"; root: string; init: string; flags: string[]; lowers: string[] }
   | { op: "changes"; upper: string; init: string; lowers: string[] }
   | { op: "pick"; path: string }

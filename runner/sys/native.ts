@@ -62,7 +62,8 @@ interface Addon {
   lockIsFree(path: string): number;
   memfd(data: Uint8Array): number;
   pipe(out: Buffer, size: number): number;
-  socketpair(out: Buffer): number;
+  socketpair(out: Buffer, stream: number): number;
+  shareMemory(bytes: Uint8Array): number;
   sendFds(socket: number, data: Uint8Array, fds: Uint8Array): number;
   getxattr(path: string, name: string, out: Uint8Array): number;
   listxattr(path: string, out: Uint8Array): number;
@@ -186,11 +187,19 @@ export function makePipe(size = 0): [number, number] {
   return [out.readInt32LE(0), out.readInt32LE(4)];
 }
 
-/** Two connected sockets that keep message boundaries. */
-export function makeSocketPair(): [number, number] {
+/** Two connected sockets that keep message boundaries, or pass a stream of bytes. */
+export function makeSocketPair(kind: "packets" | "stream" = "packets"): [number, number] {
   const out = Buffer.alloc(8);
-  checked(quick().socketpair(out), "socketpair");
+  checked(quick().socketpair(out, kind === "stream" ? 1 : 0), "socketpair");
   return [out.readInt32LE(0), out.readInt32LE(4)];
+}
+
+/**
+ * Makes memory one that other processes can map, and returns a descriptor for them. It must be new, of whole pages that nobody else has a part of, and never
+ * grow: a WebAssembly.Memory with `shared` and one size.
+ */
+export function shareMemory(bytes: Uint8Array): number {
+  return checked(quick().shareMemory(bytes), "mmap");
 }
 
 export function closeFd(fd: number): void {

@@ -194,6 +194,8 @@ const ENUMS = [
   { prefix: "RECORD_", enum: "record_kind", mirror: "RecordKind" },
   { prefix: "READER_", enum: "reader_flag", mirror: "ReaderFlag" },
   { prefix: "READER_", enum: "reader_status", mirror: "ReaderStatus" },
+  { prefix: "GUNZIP_", enum: "gunzip_status", mirror: "GunzipStatus" },
+  { prefix: "LENT_", enum: "lent_status", mirror: "LentStatus" },
 ];
 
 /** Fields whose name in TypeScript is not the C name in camel case. */

@@ -58,7 +58,7 @@ need("npm", test)("npm pack and npm install need no compiler and no build", asyn
     "dist/tsbox-helper",
     "dist/libtsbox.so",
     "dist/layers.wasm",
-    "dist/gunzip.wasm",
+    "dist/unpack.wasm",
     "dist/base.tar",
   ])
     assert.ok(listed.includes(`package/${path}\n`), `${path} is in the package`);

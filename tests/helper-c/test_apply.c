@@ -3,11 +3,15 @@
  * (a child of its own) what cannot be set must be deferred.
  */
 #include <dirent.h>
+#include <fcntl.h>
 #include <ftw.h>
 #include <linux/capability.h>
+#include <pthread.h>
 #include <sched.h>
+#include <signal.h>
 #include <string.h>
 #include <sys/mman.h>
+#include <sys/resource.h>
 #include <sys/socket.h>
 #include <sys/stat.h>
 #include <sys/sysmacros.h>
@@ -22,6 +26,9 @@ static char top[] = "/tmp/tsbox-test-apply-XXXXXX";
 static char root[PATH_MAX], lower[PATH_MAX], lowest[PATH_MAX];
 static struct buffer stream;
 static char *events;
+/* Contents stay in memory that apply maps (RECORD_FLAG_LENT); nothing is ever taken out of it. */
+static bool lending;
+static struct buffer memory;
 
 /*** Making a stream ***/
 
@@ -38,8 +45,19 @@ struct with {
     uint64_t size, offset;
 };
 
+/* In two pieces, the first of which lies behind the second. */
+static void lend(const char *data, uint32_t length)
+{
+    uint32_t second = length / 3, first = length - second, at = (uint32_t)memory.length;
+    buffer_put(&memory, data + first, second);
+    buffer_put(&memory, data, first);
+    struct lent_piece pieces[2] = {{at + second, first}, {at, second}};
+    buffer_put(&stream, pieces, second ? sizeof pieces : sizeof *pieces);
+}
+
 static void add(uint8_t kind, struct with w)
 {
+    bool lent = lending && w.data && *w.data;
     struct buffer xattrs = {0};
     struct record r = {.kind = kind, .flags = w.flags, .mode = w.mode, .uid = w.uid, .gid = w.gid,
                        .dev_major = w.major, .dev_minor = w.minor, .mtime_sec = w.mtime, .mtime_nsec = w.nsec,
@@ -59,11 +77,15 @@ static void add(uint8_t kind, struct with w)
     if (kind == RECORD_FILE && !w.flags)
         r.size = r.data;
     r.length = RECORD_HEADER_SIZE + r.path_length + r.link_length + r.xattr_length;
+    r.flags |= lent ? RECORD_FLAG_LENT : 0;
     buffer_put(&stream, &r, sizeof r);
     buffer_put(&stream, w.path ? w.path : "", r.path_length);
     buffer_put(&stream, w.link ? w.link : "", r.link_length);
     buffer_put(&stream, xattrs.data ? xattrs.data : "", xattrs.length);
-    buffer_put(&stream, w.data ? w.data : "", r.data);
+    if (lent)
+        lend(w.data, (uint32_t)r.data);
+    else
+        buffer_put(&stream, w.data ? w.data : "", r.data);
     buffer_free(&xattrs);
 }
 
@@ -84,7 +106,7 @@ static int with_stdio(int in, const char *target, size_t n, char **lowers)
     int saved_in = dup(0), saved_out = dup(1);
     dup2(in, 0);
     dup2(out, 1);
-    int result = op_apply(target, n, lowers);
+    int result = op_apply(target, lending ? FLAG_LENT : 0, n, lowers);
     dup2(saved_in, 0);
     dup2(saved_out, 1);
     close(saved_in);
@@ -96,9 +118,82 @@ static int with_stdio(int in, const char *target, size_t n, char **lowers)
     return result;
 }
 
+static void *send_stream(void *socket)
+{
+    (void)!write_all(*(int *)socket, stream.data, stream.length);
+    shutdown(*(int *)socket, SHUT_WR);
+    return NULL;
+}
+
+/* A message of one byte that brings a descriptor, if it is one. */
+static void send_descriptor(int socket, int fd)
+{
+    struct iovec data = {.iov_base = "", .iov_len = 1};
+    union {
+        struct cmsghdr header;
+        char space[CMSG_SPACE(sizeof(int))];
+    } control = {0};
+    struct msghdr message = {.msg_iov = &data, .msg_iovlen = 1};
+    if (fd >= 0) {
+        message.msg_control = control.space;
+        message.msg_controllen = sizeof control.space;
+        *CMSG_FIRSTHDR(&message) =
+            (struct cmsghdr){.cmsg_level = SOL_SOCKET, .cmsg_type = SCM_RIGHTS, .cmsg_len = CMSG_LEN(sizeof fd)};
+        memcpy(CMSG_DATA(CMSG_FIRSTHDR(&message)), &fd, sizeof fd);
+    }
+    if (sendmsg(socket, &message, 0) != 1)
+        abort();
+}
+
+static int make_memory(int seals)
+{
+    int fd = memfd_create("lent", MFD_CLOEXEC | MFD_ALLOW_SEALING);
+    if (write_all(fd, memory.data ? memory.data : "", memory.length) < 0 || ftruncate(fd, (off_t)memory.length + 1) != 0 ||
+        fcntl(fd, F_ADD_SEALS, seals) != 0)
+        abort();
+    return fd;
+}
+
+/* The words that came back over the socket: the last one, where they are right. */
+static uint64_t last_word(int socket)
+{
+    uint64_t words[512], last = 0;
+    ssize_t length = recv(socket, words, sizeof words, MSG_DONTWAIT);
+    for (ssize_t i = 0; i < length / 8; i++) {
+        expect(words[i] > last);
+        last = words[i];
+    }
+    return last;
+}
+
+static uint64_t used;
+
+static int apply_lent(const char *target, size_t n, char **lowers, int fd)
+{
+    int ends[2];
+    pthread_t sender;
+    if (socketpair(AF_UNIX, SOCK_STREAM | SOCK_CLOEXEC, 0, ends) != 0)
+        abort();
+    send_descriptor(ends[0], fd);
+    pthread_create(&sender, NULL, send_stream, &ends[0]);
+    int result = with_stdio(ends[1], target, n, lowers);
+    close(ends[1]);
+    pthread_join(sender, NULL);
+    used = last_word(ends[0]);
+    close(ends[0]);
+    stream.length = 0;
+    return result;
+}
+
 /* Applies the stream made so far, and forgets it. */
 static int apply_to(const char *target, size_t n, char **lowers)
 {
+    if (lending) {
+        int fd = make_memory(F_SEAL_SHRINK);
+        int result = apply_lent(target, n, lowers, fd);
+        close(fd);
+        return result;
+    }
     int in = memfd_create("records", MFD_CLOEXEC);
     write_all(in, stream.data, stream.length);
     lseek(in, 0, SEEK_SET);
@@ -939,9 +1034,203 @@ static void many_directories(void)
     expect_equal(stat_of(root, "d0/e0").st_mtime, 1);
 }
 
+/*** Contents in memory ***/
+
+/* More than the writing thread is given at once; some that it is not given. */
+static void add_files(int count)
+{
+    for (int i = 0; i < count; i++) {
+        char name[32], content[400];
+        snprintf(name, sizeof name, "d%d/f%d", i / 100, i);
+        memset(content, 'a' + i % 26, sizeof content - 1);
+        content[i % 399] = '\0';
+        file(.path = name, .data = content, .mtime = i + 1, .mode = i % 50 == 7 ? 04755 : 0644);
+    }
+}
+
+static bool file_is_right(int i)
+{
+    char name[32], content[400];
+    snprintf(name, sizeof name, "d%d/f%d", i / 100, i);
+    memset(content, 'a' + i % 26, sizeof content - 1);
+    content[i % 399] = '\0';
+    struct stat st = stat_of(root, name);
+    return contains(root, name, content) && st.st_mtime == i + 1 && st.st_mode == (S_IFREG | (i % 50 == 7 ? 04755 : 0644));
+}
+
+static void many_files(void)
+{
+    fresh();
+    add_files(1000);
+    /* What is still being written is replaced, linked to, and lies in a directory that is closed. */
+    file(.path = "d9/f999", .data = "another");
+    hard_link("d9/f998", .path = "link");
+    directory(.path = "d9", .mode = 0500, .mtime = 77);
+    end();
+    expect_equal(apply_here(), 0);
+    for (int i = 0; i < 999; i++)
+        expect_that(file_is_right(i), __LINE__, "file %d", i);
+    expect(contains(root, "d9/f999", "another"));
+    expect_equal(stat_of(root, "link").st_ino, stat_of(root, "d9/f998").st_ino);
+    expect_equal(stat_of(root, "d9").st_mtime, 77);
+}
+
+static void contents_in_memory(void)
+{
+    lending = true;
+    makes_every_kind();
+    sparse_files_have_holes();
+    later_entries_replace();
+    cached_parent_is_forgotten();
+    big_content_comes_whole();
+    extended_attributes();
+    links_lead_inside_the_root();
+    hard_links_to_lower_files();
+    opaque_directories_hold_no_whiteouts();
+    cut_off_anywhere();
+    many_directories();
+    many_files();
+    lending = false;
+}
+
+static void little_room_for_descriptors(void)
+{
+    struct rlimit before, few;
+    lending = true;
+    fresh();
+    add_files(300);
+    end();
+    getrlimit(RLIMIT_NOFILE, &before);
+    int next = dup(0);
+    close(next);
+    few = (struct rlimit){.rlim_cur = (rlim_t)next + 20, .rlim_max = before.rlim_max};
+    setrlimit(RLIMIT_NOFILE, &few);
+    int result = apply_here();
+    setrlimit(RLIMIT_NOFILE, &before);
+    expect_equal(result, 0);
+    for (int i = 0; i < 300; i++)
+        expect_that(file_is_right(i), __LINE__, "file %d", i);
+    lending = false;
+}
+
+/* The runner learns that everything was used, while it keeps back the rest. */
+static void tells_what_was_used(void)
+{
+    int ends[2], fd;
+    lending = true;
+    fresh();
+    file(.path = "a", .data = "12345");
+    file(.path = "s", .flags = RECORD_FLAG_SPARSE, .size = 100);
+    add(RECORD_SEGMENT, (struct with){.offset = 50, .data = "6789"});
+    fd = make_memory(F_SEAL_SHRINK);
+    socketpair(AF_UNIX, SOCK_STREAM | SOCK_CLOEXEC, 0, ends);
+    pid_t child = fork();
+    if (child == 0) {
+        close(ends[0]);
+        _exit(with_stdio(ends[1], root, 0, NULL) == 0 ? 0 : 1);
+    }
+    close(ends[1]);
+    send_descriptor(ends[0], fd);
+    expect(write_all(ends[0], stream.data, stream.length) == 0);
+    uint64_t word = 0;
+    while (word < 9)
+        if (recv(ends[0], &word, sizeof word, 0) != sizeof word)
+            break;
+    expect_equal((long)word, 9);
+    expect(contains(root, "a", "12345"));
+    stream.length = 0;
+    end();
+    expect(write_all(ends[0], stream.data, stream.length) == 0);
+    int status = 1;
+    waitpid(child, &status, 0);
+    expect_equal(status, 0);
+    stream.length = 0;
+    close(ends[0]);
+    close(fd);
+    lending = false;
+}
+
+static int refused(const char *says)
+{
+    int fd = make_memory(F_SEAL_SHRINK);
+    int result = apply_lent(root, 0, NULL, fd);
+    close(fd);
+    return result == -1 && strstr(last_failure.message, says) != NULL;
+}
+
+static void wrong_pieces_are_refused(void)
+{
+    lending = true;
+    fresh();
+    buffer_put(&memory, "12345678", 8);
+    uint32_t size = (uint32_t)memory.length + 1;
+    const struct lent_piece wrong[] = {{size, 4}, {size - 3, 4}, {UINT32_MAX, 4}, {0, 0}, {0, 5}, {8, UINT32_MAX}};
+    for (size_t i = 0; i < countof(wrong); i++)
+        for (int special = 0; special < 2; special++) {
+            fresh();
+            struct record r = {.kind = RECORD_FILE, .flags = RECORD_FLAG_LENT, .mode = special ? 04755 : 0644, .data = 4, .size = 4,
+                               .path_length = 1, .length = RECORD_HEADER_SIZE + 1};
+            buffer_put(&stream, &r, sizeof r);
+            buffer_put(&stream, "f", 1);
+            buffer_put(&stream, &wrong[i], sizeof wrong[i]);
+            end();
+            expect_that(refused("does not lie in the memory"), __LINE__, "piece %zu: %s", i, last_failure.message);
+        }
+    fresh();
+    file(.path = "f", .data = "1234");
+    end();
+    lending = false;
+    expect_equal(apply_here(), -1);
+    expect(strstr(last_failure.message, "memory that was not given"));
+    lending = true;
+    fresh();
+    end();
+    expect_equal(apply_lent(root, 0, NULL, -1), -1);
+    fresh();
+    end();
+    int fd = make_memory(F_SEAL_GROW);
+    expect_equal(apply_lent(root, 0, NULL, fd), -1); /* it could shrink under us */
+    close(fd);
+    lending = false;
+}
+
+/* What the writing thread cannot write ends the layer, by its name. */
+static void failed_writes_are_told(void)
+{
+    /* more than apply itself needs */
+    struct rlimit before, small = {.rlim_cur = 17 << 20, .rlim_max = RLIM_INFINITY};
+    size_t length = 18 << 20;
+    char *large = xmalloc(length + 1);
+    memset(large, 'x', length);
+    large[length] = '\0';
+    lending = true;
+    fresh();
+    file(.path = "small", .data = "x");
+    file(.path = "large", .data = large);
+    for (int i = 0; i < 100; i++)
+        add_files(100);
+    end();
+    getrlimit(RLIMIT_FSIZE, &before);
+    small.rlim_max = before.rlim_max;
+    signal(SIGXFSZ, SIG_IGN);
+    int fd = make_memory(F_SEAL_SHRINK);
+    setrlimit(RLIMIT_FSIZE, &small);
+    int result = apply_lent(root, 0, NULL, fd);
+    setrlimit(RLIMIT_FSIZE, &before);
+    signal(SIGXFSZ, SIG_DFL);
+    close(fd);
+    expect_equal(result, -1);
+    expect(strstr(last_failure.message, "Cannot write the file"));
+    expect(strcmp(last_failure.path, "large") == 0);
+    expect(!strstr(events, "applied"));
+    free(large);
+    lending = false;
+}
+
 int main(void)
 {
     umask(077); /* must not matter */
+    signal(SIGPIPE, SIG_IGN);
     if (!mkdtemp(top))
         return 1;
     snprintf(root, sizeof root, "%s/root", top);
@@ -956,6 +1245,11 @@ int main(void)
     run_test("a file bigger than the buffer comes whole", big_content_comes_whole);
     run_test("records come in pieces through a non-blocking pipe", from_pipe);
     run_test("records come in pieces through a socket", from_socket);
+    run_test("contents that lie in memory give the same", contents_in_memory);
+    run_test("contents in memory: few descriptors are enough", little_room_for_descriptors);
+    run_test("contents in memory: what was used is told before more is waited for", tells_what_was_used);
+    run_test("contents in memory: pieces that do not lie there are refused", wrong_pieces_are_refused);
+    run_test("contents in memory: a failed write ends the layer", failed_writes_are_told);
     run_test("extended attributes are set, overlay's own are not", extended_attributes);
     run_test("owners and setuid bits are set", owners);
     run_test("with a single id owners and devices are deferred", single_id_defers);

@@ -123,7 +123,7 @@ static void reads_ops(void)
 static void reads_last_ops(void)
 {
     struct plan plan;
-    expect(parse(&plan, "apply\0/r\0" "1\0/l\0"));
+    expect(parse(&plan, "apply\0/r\0\0" "1\0/l\0"));
     plan_free(&plan);
     expect(parse(&plan, "remove\0" "2\0/a\0/b\0"));
     expect_equal(plan.ops[0].words.count, 2);

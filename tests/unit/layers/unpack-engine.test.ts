@@ -2,7 +2,7 @@ import { randomBytes } from "node:crypto";
 import { constants, gzipSync, type ZlibOptions } from "node:zlib";
 import { test } from "uvu";
 import * as assert from "uvu/assert";
-import { Gunzip } from "../../../runner/layers/gunzip.ts";
+import { UnpackEngine } from "../../../runner/layers/unpack-engine.ts";
 
 function reader(bytes: Uint8Array, size = 1 << 20): (target: Uint8Array) => number {
   let at = 0;
@@ -17,7 +17,7 @@ function reader(bytes: Uint8Array, size = 1 << 20): (target: Uint8Array) => numb
 /** Everything, copied: a piece is void two pieces later. */
 function plain(bytes: Uint8Array, size?: number): Buffer {
   const pieces: Buffer[] = [];
-  for (const piece of new Gunzip().pieces(reader(bytes, size))) pieces.push(Buffer.from(piece));
+  for (const piece of new UnpackEngine().pieces(reader(bytes, size))) pieces.push(Buffer.from(piece));
   return Buffer.concat(pieces);
 }
 
@@ -31,7 +31,7 @@ const SOURCES = {
   none: Buffer.alloc(0),
 };
 
-test("Gunzip gives what zlib was given: every level and strategy, several chunks long", () => {
+test("UnpackEngine gives what zlib was given: every level and strategy, several chunks long", () => {
   const { Z_FIXED, Z_RLE, Z_HUFFMAN_ONLY, Z_FILTERED } = constants;
   const ways: ZlibOptions[] = [0, 1, 6, 9].map((level) => ({ level }));
   ways.push(...[Z_FIXED, Z_RLE, Z_HUFFMAN_ONLY, Z_FILTERED].map((strategy) => ({ strategy })));
@@ -43,7 +43,7 @@ test("Gunzip gives what zlib was given: every level and strategy, several chunks
   }
 });
 
-test("Gunzip does not mind how its input is cut up, nor several members", () => {
+test("UnpackEngine does not mind how its input is cut up, nor several members", () => {
   const small = MIXED.subarray(200_000, 420_000);
   const zip = Buffer.concat([gzipSync(small), gzipSync(TEXT), Buffer.alloc(1000)]);
   for (const size of [1, 3, 23, 24, 25, 4096]) {
@@ -51,20 +51,20 @@ test("Gunzip does not mind how its input is cut up, nor several members", () => 
   }
 });
 
-test("Gunzip keeps a piece as it is while `lasting` more are asked for", () => {
-  const gunzip = new Gunzip();
-  assert.ok(gunzip.lasting > 0);
-  const zip = gzipSync(Buffer.concat(Array(4).fill(MIXED)), { level: 1 });
+test("UnpackEngine keeps a piece as it is while `lasting` more are asked for", () => {
+  const engine = new UnpackEngine();
+  assert.ok(engine.lasting > 0);
+  const zip = gzipSync(Buffer.concat(Array(12).fill(MIXED)), { level: 1 });
   const kept: { view: Uint8Array; copy: Buffer }[] = [];
-  for (const piece of gunzip.pieces(reader(zip))) {
-    for (const { view, copy } of kept.slice(-gunzip.lasting)) assert.ok(copy.equals(view), `piece ${kept.length}`);
+  for (const piece of engine.pieces(reader(zip))) {
+    for (const { view, copy } of kept.slice(-engine.lasting)) assert.ok(copy.equals(view), `piece ${kept.length}`);
     kept.push({ view: piece, copy: Buffer.from(piece) });
   }
   // the first place was used again
   assert.ok(new Set(kept.map(({ view }) => view.byteOffset >> 19)).size < kept.length);
 });
 
-test("Gunzip refuses what is cut off or damaged, with the archive's error", () => {
+test("UnpackEngine refuses what is cut off or damaged, with the archive's error", () => {
   const zip = gzipSync("a short text, a short text");
   for (let n = 0; n < zip.length; n++) {
     assert.throws(
