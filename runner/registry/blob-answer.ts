@@ -1,6 +1,7 @@
 import type { IncomingMessage } from "node:http";
 import { visible } from "../base/error.ts";
 import type { Descriptor } from "../oci/types.ts";
+import { eachChunk } from "./body-chunks.ts";
 import { RegistryError } from "./registry-error.ts";
 import type { Answer } from "./transport.ts";
 
@@ -8,6 +9,8 @@ import type { Answer } from "./transport.ts";
 export interface BlobAnswer {
   start: number;
   stream: IncomingMessage;
+  /** Instead of reading the stream: gives all bytes to `take` as they come, in pieces that change after it returns. */
+  eachChunk(take: (chunk: Uint8Array) => void): Promise<void>;
 }
 
 /** Asks for a blob from `offset` on; whoever does not know ranges sends all of it. `ask` refuses statuses that are not expected. */
@@ -30,7 +33,7 @@ export async function blobFrom(
     answer.body.destroy();
     throw error;
   }
-  return { start, stream: answer.body };
+  return { start, stream: answer.body, eachChunk: (take) => eachChunk(answer.body, take) };
 }
 
 /** A registry that announces other bytes than those asked for need not be listened to. */

@@ -1,8 +1,8 @@
 import http, { type IncomingMessage } from "node:http";
 import { type AgentOptions, Agent as SecureAgent, request as secureRequest } from "node:https";
-import { connect, type Socket, type TcpNetConnectOpts } from "node:net";
 import { Readable } from "node:stream";
 import { visible } from "../base/error.ts";
+import { plainConnection } from "./body-chunks.ts";
 import { type HostCertificates, hostCertificates, systemAuthorities, withUsualAuthorities } from "./certificates.ts";
 import { proxyFor, proxyHeaders, tunnelAgent } from "./proxy.ts";
 import { RegistryError } from "./registry-error.ts";
@@ -43,7 +43,6 @@ export interface Answer {
 }
 
 const MAX_REDIRECTS = 5;
-const READ_SIZE = 64 << 10;
 /** No byte for so long means that the other side is gone. */
 const IDLE_MILLISECONDS = 60_000;
 /** Who was sent a blob may look at all of it before it answers. */
@@ -166,24 +165,8 @@ export class Transport {
   }
 }
 
-/**
- * Connections that read into one buffer each, not into a new one each time: the pages of those cost as much as the reading. What the parser of HTTP
- * makes of the bytes is a copy, so that nobody sees the buffer change.
- */
 function plainAgent(): http.Agent {
-  const agent = new http.Agent({ keepAlive: true });
-  const createConnection = (options: TcpNetConnectOpts) =>
-    connect({
-      ...options,
-      onread: {
-        buffer: Buffer.allocUnsafeSlow(READ_SIZE),
-        callback(this: Socket, count: number, buffer: Uint8Array) {
-          this.emit("data", buffer.subarray(0, count));
-          return true;
-        },
-      },
-    } as TcpNetConnectOpts);
-  return Object.assign(agent, { createConnection });
+  return Object.assign(new http.Agent({ keepAlive: true }), { createConnection: plainConnection });
 }
 
 /** A body is sent on only where the answer says that the method stays. */

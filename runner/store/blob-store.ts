@@ -2,7 +2,6 @@ import { createHash, type Hash } from "node:crypto";
 import { createReadStream, existsSync, renameSync, rmSync, statSync, writeFileSync, writeSync } from "node:fs";
 import { type FileHandle, open } from "node:fs/promises";
 import { join } from "node:path";
-import type { Readable } from "node:stream";
 import { setTimeout as sleep } from "node:timers/promises";
 import { diskFault } from "../base/disk-fault.ts";
 import { TsboxError } from "../base/error.ts";
@@ -92,7 +91,11 @@ export function blobFile(layout: StoreLayout, digest: Digest): BlobFile {
 }
 
 /** Opens the source's bytes from an offset on; `start` is where they really begin. */
-export type OpenBlob = (offset: number) => Promise<{ start: number; stream: Readable }>;
+export type OpenBlob = (offset: number) => Promise<{
+  start: number;
+  /** What `take` gets changes after it returns; what it throws ends the source. */
+  eachChunk(take: (chunk: Uint8Array) => void): Promise<void>;
+}>;
 
 /**
  * A blob on its way into the store. It is written beside the store's blobs and gets its name when size and digest are right; a part that a killed
@@ -216,10 +219,10 @@ export class BlobDownload implements BlobFile {
           const answer = openBlob(length);
           this.#asked = true;
           this.#notify();
-          const { start, stream } = await answer;
+          const { start, eachChunk } = await answer;
           // sent whole again: readers have seen the first bytes, so these must come out the same
           if (start === 0 && length > 0) ({ hash, length } = { hash: createHash("sha256"), length: 0 });
-          await eachChunk(stream, (chunk) => {
+          await eachChunk((chunk) => {
             if (length + chunk.length > size) throw mismatch(digest, `more than the ${size} bytes announced`);
             // not in the thread pool: a copy to the page cache takes less time than the way there
             keepChunk(digest, file.fd, chunk, length);
@@ -289,22 +292,6 @@ async function hashFile(file: FileHandle, size: number): Promise<{ hash: Hash; l
     at += bytesRead;
   }
   return { hash, length };
-}
-
-/** As they come: an iterator would put them together first. */
-function eachChunk(stream: Readable, take: (chunk: Uint8Array) => void): Promise<void> {
-  return new Promise((resolve, reject) => {
-    stream.on("end", resolve).on("error", reject);
-    stream.on("close", () => reject(new Error("the connection was closed")));
-    stream.on("data", (chunk: Uint8Array) => {
-      try {
-        take(chunk);
-      } catch (error) {
-        stream.destroy();
-        reject(error);
-      }
-    });
-  });
 }
 
 function writeWhole(fd: number, chunk: Uint8Array, position: number): void {

@@ -1,0 +1,76 @@
+import type { IncomingMessage } from "node:http";
+import { connect, type Socket, type TcpNetConnectOpts } from "node:net";
+
+const READ_SIZE = 64 << 10;
+
+/** Who takes what comes over a connection, instead of the parser of HTTP. */
+type Taker = (bytes: Uint8Array) => void;
+const takers = new WeakMap<Socket, Taker | undefined>();
+
+/**
+ * A connection that reads into one buffer, not into a new one each time: the pages of those cost as much as the reading. What the parser of HTTP
+ * makes of the bytes is a copy, so that nobody sees the buffer change.
+ */
+export function plainConnection(options: TcpNetConnectOpts): Socket {
+  const onread = {
+    buffer: Buffer.allocUnsafeSlow(READ_SIZE),
+    callback(this: Socket, count: number, buffer: Uint8Array) {
+      const bytes = buffer.subarray(0, count);
+      const taker = takers.get(this);
+      if (taker) taker(bytes);
+      else this.emit("data", bytes);
+      return true;
+    },
+  };
+  const socket = connect({ ...options, onread } as TcpNetConnectOpts);
+  takers.set(socket, undefined);
+  return socket;
+}
+
+/** Bytes of a body from which on a connection is worth giving up for them. */
+const LARGE = 1 << 20;
+
+/**
+ * Gives the body's bytes to `take` as they come; they change after it returns. What it throws ends the answer. A large body that comes as it is, over a
+ * plainConnection(), goes past parser and streams, which together cost more than receiving, keeping and digesting it: the connection is closed then.
+ */
+export function eachChunk(answer: IncomingMessage, take: (chunk: Uint8Array) => void): Promise<void> {
+  return new Promise((resolve, reject) => {
+    const { socket } = answer;
+    const guarded = (chunk: Uint8Array) => {
+      try {
+        take(chunk);
+      } catch (error) {
+        takers.set(socket, () => {});
+        answer.destroy();
+        reject(error);
+      }
+    };
+    answer.on("end", resolve).on("error", reject);
+    answer.on("close", () => reject(new Error("the connection was closed")));
+    let left = lengthOf(answer);
+    if (!(left >= LARGE && takers.has(socket))) {
+      answer.on("data", guarded);
+      return;
+    }
+    // what the parser has passed on already
+    for (let chunk = answer.read() as Buffer | null; chunk !== null; chunk = answer.read() as Buffer | null) {
+      left -= chunk.length;
+      guarded(chunk);
+    }
+    takers.set(socket, (bytes) => {
+      const own = bytes.length > left ? bytes.subarray(0, left) : bytes;
+      left -= own.length;
+      guarded(own);
+      if (left > 0) return;
+      resolve();
+      answer.destroy();
+    });
+    socket.resume();
+  });
+}
+
+/** NaN where it is not told, or where the bytes that come are not those of the body. */
+function lengthOf({ headers }: IncomingMessage): number {
+  return headers["transfer-encoding"] === undefined ? Number(headers["content-length"]) : Number.NaN;
+}
