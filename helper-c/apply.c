@@ -214,6 +214,10 @@ int clear_way(struct apply *a, int parent, const char *name, const char *canonic
     if (a->placing && !a->replaces && S_ISDIR(st.st_mode))
         return -EISDIR;
     notes_forget(&a->notes, canonical, S_ISDIR(st.st_mode));
+    /* Some file systems keep a file that is still being written under another name. What failed there is told later. */
+    const char *failed;
+    if (a->in.lent)
+        (void)lent_settle(a->in.lent, &failed);
     int result = tree_remove(parent, name);
     /* The cached directory may lie below what went; PARENT itself does not, and stays usable. */
     if (S_ISDIR(st.st_mode) || S_ISLNK(st.st_mode))
@@ -273,15 +277,6 @@ static int hand_over(struct apply *a, const struct entry *entry, const char *can
     return content_result(a, result, reading, entry->path);
 }
 
-static int open_new(struct apply *a, int parent, const char *name, mode_t mode)
-{
-    const int flags = O_WRONLY | O_CREAT | O_EXCL | O_NOFOLLOW | O_CLOEXEC;
-    int fd = openat(parent, name, flags, mode);
-    if (fd >= 0 || errno != EMFILE || !a->in.lent || settle(a) < 0)
-        return fd;
-    return openat(parent, name, flags, mode);
-}
-
 static int make_file(struct apply *a, const struct entry *entry)
 {
     const struct record *r = &entry->record;
@@ -290,12 +285,13 @@ static int make_file(struct apply *a, const struct entry *entry)
     int parent = parent_of(a, entry->path, &name, canonical);
     if (parent < 0)
         return -1;
-    cleanup_fd int fd = open_new(a, parent, name, mode_made(r));
+    const int flags = O_WRONLY | O_CREAT | O_EXCL | O_NOFOLLOW | O_CLOEXEC;
+    cleanup_fd int fd = openat(parent, name, flags, mode_made(r));
     if (fd < 0 && errno == EEXIST) {
         int cleared = clear_way(a, parent, name, canonical);
         if (cleared < 0)
             return fail(-cleared, entry->path, "Cannot replace the earlier entry");
-        fd = open_new(a, parent, name, mode_made(r));
+        fd = openat(parent, name, flags, mode_made(r));
     }
     if (fd < 0)
         return fail(errno, entry->path, "Cannot make the file");

@@ -104,9 +104,12 @@ int input_open(struct input *in, int fd, bool lent)
     *ring = (struct ring){
         .fd = fd, .bytes = map_twice(RING_SIZE), .mutex = PTHREAD_MUTEX_INITIALIZER, .changed = PTHREAD_COND_INITIALIZER,
     };
-    /* A larger pipe means fewer switches between the runner and us; refusal (a limit of the system) costs only speed. */
-    (void)fcntl(fd, F_SETPIPE_SZ, PIPE_SIZE);
-    int result = !ring->bytes ? -errno : in->lent ? 0 : -pthread_create(&ring->thread, NULL, read_ahead, ring);
+    int result = ring->bytes ? 0 : -errno;
+    if (result == 0 && !lent) {
+        /* A larger pipe means fewer switches between the runner and us; refusal (a limit of the system) costs only speed. */
+        (void)fcntl(fd, F_SETPIPE_SZ, PIPE_SIZE);
+        result = -pthread_create(&ring->thread, NULL, read_ahead, ring);
+    }
     if (result == 0) {
         in->ring = ring;
         return 0;

@@ -13,6 +13,7 @@
 #include <stdlib.h>
 #include <string.h>
 #include <sys/mman.h>
+#include <sys/resource.h>
 #include <sys/socket.h>
 #include <sys/stat.h>
 
@@ -23,6 +24,7 @@ enum {
     TASKS = 64,
     /* Waking a thread costs as much as a small file. */
     WORTH_WAKING = 24,
+    DESCRIPTORS_LEFT = 32,
 };
 
 /* A piece to be written. */
@@ -38,6 +40,7 @@ struct lent {
     const uint8_t *memory;
     size_t size;
     int socket;
+    int highest; /* descriptor that may wait for the writing thread: the others are for all else that is opened */
 
     pthread_t thread;
     pthread_mutex_t mutex; /* of what follows */
@@ -102,7 +105,8 @@ static void tell_used(struct lent *lent, bool all)
     if (lent->used - lent->told < (all ? 1 : TELL_SIZE))
         return;
     ssize_t sent = send(lent->socket, &lent->used, sizeof lent->used, MSG_NOSIGNAL | MSG_DONTWAIT);
-    if (sent == sizeof lent->used || errno != EAGAIN)
+    /* Otherwise it is told again: the runner may wait for it. */
+    if (sent == sizeof lent->used || errno == EPIPE || errno == ECONNRESET || errno == ENOTCONN)
         lent->told = lent->used;
 }
 
@@ -234,7 +238,8 @@ int lent_hand_over(struct input *in, int fd, const struct record *record, const 
         if (error < 0)
             return error;
     }
-    return 0;
+    const char *failed;
+    return fd < lent->highest ? 0 : lent_settle(lent, &failed);
 }
 
 /*** The whole ***/
@@ -243,8 +248,11 @@ int lent_open(struct lent **result, int socket)
 {
     struct lent *lent = xcalloc(1, sizeof *lent);
     *lent = (struct lent){
-        .socket = socket, .mutex = PTHREAD_MUTEX_INITIALIZER, .added = PTHREAD_COND_INITIALIZER, .done = PTHREAD_COND_INITIALIZER,
+        .socket = socket, .highest = INT_MAX, .mutex = PTHREAD_MUTEX_INITIALIZER, .added = PTHREAD_COND_INITIALIZER, .done = PTHREAD_COND_INITIALIZER,
     };
+    struct rlimit limit;
+    if (getrlimit(RLIMIT_NOFILE, &limit) == 0 && limit.rlim_cur < INT_MAX)
+        lent->highest = (int)limit.rlim_cur - DESCRIPTORS_LEFT;
     int mapped = map_memory(lent);
     if (mapped == 0)
         mapped = -pthread_create(&lent->thread, NULL, write_contents, lent);

@@ -37,11 +37,14 @@ const LARGE = 1 << 20;
 export function eachChunk(answer: IncomingMessage, take: (chunk: Uint8Array) => void): Promise<void> {
   return new Promise((resolve, reject) => {
     const { socket } = answer;
+    if (answer.destroyed) return reject(answer.errored ?? new Error("the connection was closed"));
+    let refused = false;
     const guarded = (chunk: Uint8Array) => {
+      if (refused) return;
       try {
         take(chunk);
       } catch (error) {
-        takers.set(socket, () => {});
+        refused = true;
         answer.destroy();
         reject(error);
       }
@@ -58,6 +61,8 @@ export function eachChunk(answer: IncomingMessage, take: (chunk: Uint8Array) => 
       left -= chunk.length;
       guarded(chunk);
     }
+    // all of it: the connection is for the next request
+    if (left === 0) return;
     takers.set(socket, (bytes) => {
       const own = bytes.length > left ? bytes.subarray(0, left) : bytes;
       left -= own.length;

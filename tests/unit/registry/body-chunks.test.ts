@@ -78,6 +78,36 @@ test("eachChunk() leaves the connection of a small body, and of one in chunks, f
   assert.is(chunked.connections(), 1);
 });
 
+test("eachChunk() leaves the connection of a body that had all come before it was asked for", async () => {
+  const body = BODY.subarray(0, 1_050_000);
+  await using server = await serve((socket) => {
+    socket.write(Buffer.concat([Buffer.from(head(body.length)), body]));
+  });
+  for (let round = 0; round < 2; round++) {
+    const answer = await server.ask({ highWaterMark: 4 << 20 } as http.RequestOptions);
+    await sleep(100);
+    assert.ok((await received(answer)).equals(body));
+  }
+  assert.is(server.connections(), 1);
+});
+
+test("eachChunk() fails where the answer was closed before", async () => {
+  await using server = await serve((socket) => {
+    socket.write(Buffer.concat([Buffer.from(head(BODY.length)), BODY.subarray(0, 1000)]));
+    socket.end();
+  });
+  const answer = await server.ask();
+  answer.on("error", () => {});
+  await sleep(50);
+  assert.is(
+    await received(answer).then(
+      () => "whole",
+      () => "refused",
+    ),
+    "refused",
+  );
+});
+
 test("eachChunk() takes no more than was announced", async () => {
   await using server = await serve((socket) => {
     socket.write(Buffer.concat([Buffer.from(head(BODY.length - 100_000)), BODY]));
