@@ -115,14 +115,17 @@ able("IPC objects and keys of the host are out of reach, also without a filter",
   const host = spawn(join(folder, "attack"), ["make-ipc", number], { stdio: ["pipe", "pipe", "inherit"] });
   const ended = once(host, "exit");
   await once(host.stdout, "data");
-  for (const flags of [[], ["--cap-add", "ALL", "--security-opt", "seccomp=unconfined"]]) {
-    const { stdout } = await attack(box, folder, flags, "ipc", number);
-    assert.equal(outcomes(stdout), { shm: "ENOENT", sem: "ENOENT", msg: "ENOENT", mq: "ENOENT" });
-    const keys = await attack(box, folder, flags, "keys");
-    assert.not.match(keys.stdout, / ok$/m);
+  try {
+    for (const flags of [[], ["--cap-add", "ALL", "--security-opt", "seccomp=unconfined"]]) {
+      const { stdout } = await attack(box, folder, flags, "ipc", number);
+      assert.equal(outcomes(stdout), { shm: "ENOENT", sem: "ENOENT", msg: "ENOENT", mq: "ENOENT" });
+      const keys = await attack(box, folder, flags, "keys");
+      assert.not.match(keys.stdout, / ok$/m);
+    }
+  } finally {
+    host.stdin.end("x");
+    await ended;
   }
-  host.stdin.end("x");
-  await ended;
 });
 
 able("setuid files and capabilities of files give nothing", async () => {
