@@ -281,14 +281,12 @@ void exec_program(struct run *run)
                     *environment = plan_find(plan, "env");
     char **argv = op->words.list;
     if (plan->init) {
-        pid_t child = op->words.count ? fork() : 0;
-        if (child < 0)
-            die(errno, NULL, "Cannot start the program beside pid 1");
-        if (child == 0 && op->words.count == 0)
+        bool alone = op->words.count == 0;
+        init_start(run, alone);
+        if (alone) {
             tell_ready(run);
-        if (child > 0 || op->words.count == 0)
-            init_exec(run, child);
-        close(run->init_program);
+            _exit(0);
+        }
     }
     setsid();
     use_stdio(run);

@@ -510,10 +510,13 @@ int install_filter(const struct sock_filter *filter, size_t length);
 
 /* Before the ops: find this program where it can be executed from inside. */
 int init_prepare(struct run *run);
-/* Become pid 1's program; `child` 0: none, only reap. */
-_Noreturn void init_exec(struct run *run, pid_t child);
-/* `filter`: the number of a descriptor, or -1. */
-_Noreturn void init_main(char *child, char *filter);
+/*
+ * Fork, and become pid 1's program. Returns in the child, once pid 1 is confined. `alone`: no program is to follow, pid 1 only
+ * reaps, and does not end with the child.
+ */
+void init_start(struct run *run, bool alone);
+/* `words`: numbers of the child (0: none), of the filter's descriptor (-1: none), and of that to be closed when confined. */
+_Noreturn void init_main(char **words);
 
 /* In the child: open a pty of the container's devpts, make it 0, 1, 2 and send its master. */
 int pty_open(struct run *run);

@@ -9,6 +9,7 @@
 
 #include <linux/capability.h>
 #include <linux/securebits.h>
+#include <poll.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
@@ -19,6 +20,8 @@
 #include <sys/stat.h>
 #include <sys/syscall.h>
 #include <sys/wait.h>
+
+enum { CONFINE_MS = 1000 };
 
 /* Where mounts cannot be cloned: a sealed copy in memory. */
 static int sealed_copy(void)
@@ -88,12 +91,13 @@ static int filter_file(const struct run *run)
     return fd;
 }
 
-void init_exec(struct run *run, pid_t child)
+static _Noreturn void init_exec(struct run *run, pid_t child, int confined)
 {
-    char number[12], filter[12];
-    snprintf(number, sizeof number, "%d", child);
-    snprintf(filter, sizeof filter, "%d", run->filter ? filter_file(run) : -1);
-    char *argv[] = {"init", number, filter, NULL}, *environment[] = {NULL};
+    char words[3][12];
+    int numbers[] = {child, run->filter ? filter_file(run) : -1, confined};
+    for (size_t i = 0; i < countof(words); i++)
+        snprintf(words[i], sizeof words[i], "%d", numbers[i]);
+    char *argv[] = {"init", words[0], words[1], words[2], NULL}, *environment[] = {NULL};
     int null = open_cloexec("/dev/null", O_RDWR, 0);
     for (int fd = 0; fd < 3; fd++) {
         if (null >= 0)
@@ -109,12 +113,41 @@ void init_exec(struct run *run, pid_t child)
     die(errno, NULL, "Cannot start pid 1");
 }
 
+/* Until pid 1 has closed its end of the pipe. A filter of the user's own may refuse it to close: hence the limit. */
+static void await_confined(int fd)
+{
+    struct pollfd end = {.fd = fd};
+    while (poll(&end, 1, CONFINE_MS) < 0 && errno == EINTR)
+        ;
+    close(fd);
+}
+
+void init_start(struct run *run, bool alone)
+{
+    int confined[2];
+    if (pipe2(confined, O_CLOEXEC) < 0)
+        die(errno, NULL, "Cannot make the pipe to pid 1");
+    pid_t child = fork();
+    if (child < 0)
+        die(errno, NULL, "Cannot start the program beside pid 1");
+    if (child > 0) {
+        fcntl(confined[1], F_SETFD, 0);
+        init_exec(run, alone ? 0 : child, confined[1]);
+    }
+    close(run->init_program);
+    close(confined[1]);
+    await_confined(confined[0]);
+}
+
 static int exit_code(int status)
 {
     return WIFSIGNALED(status) ? EXIT_SIGNALLED + WTERMSIG(status) : WEXITSTATUS(status);
 }
 
-/* Pid 1 is as tempting as any process of the container: whoever can trace it has no more than the others. */
+/*
+ * Pid 1 is as tempting as any process of the container: whoever can trace it has no more than the others. Its exec has made it
+ * the container's own, which CAP_SYS_PTRACE reaches (dumpable or not): hence nothing else runs before this is done (init_start).
+ */
 static void confine(int fd)
 {
     size_t size;
@@ -128,9 +161,14 @@ static void confine(int fd)
 }
 
 /* From here on pid 1 must not die before its child: nothing returns an error. */
-void init_main(char *word, char *filter)
+void init_main(char **words)
 {
-    pid_t child = (pid_t)strtol(word, NULL, 10);
+    int numbers[3];
+    for (size_t i = 0; i < countof(numbers); i++) {
+        numbers[i] = (int)strtol(words[i], NULL, 10);
+        memset(words[i], 0, strlen(words[i]));
+    }
+    pid_t child = numbers[0];
     sigset_t all;
     sigfillset(&all);
     sigprocmask(SIG_SETMASK, &all, NULL);
@@ -140,9 +178,8 @@ void init_main(char *word, char *filter)
     if (getpid() != 1)
         prctl(PR_SET_CHILD_SUBREAPER, 1, 0, 0, 0);
     set_capabilities(1u << CAP_KILL, 0, 0);
-    memset(word, 0, strlen(word));
-    confine((int)strtol(filter, NULL, 10));
-    memset(filter, 0, strlen(filter));
+    confine(numbers[1]);
+    close(numbers[2]);
 
     for (;;) {
         /* First reap, then wait: a child that ended before the mask was set has sent its signal. */

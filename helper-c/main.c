@@ -50,8 +50,8 @@ static const struct {
 
 int main(int argc, char **argv)
 {
-    if (argc == 3 && strcmp(argv[0], "init") == 0 && getpid() == 1)
-        init_main(argv[1], argv[2]);
+    if (argc == 4 && strcmp(argv[0], "init") == 0)
+        init_main(argv + 1);
     /* A monitor that starts its container again does not lose a signal that came meanwhile. */
     reset_signals(argc > 3 && strcmp(argv[3], "restarted") == 0);
     secure_descriptors();

@@ -197,6 +197,7 @@ able("the host's own: processes, ipc, name and cgroups", async () => {
     await sh(`tr '\\0' ' ' < /proc/${process.pid}/comm`, "--pid", "host"),
     readFileSync("/proc/self/comm", "utf8"),
   );
+  assert.is(await sh("cat /proc/$PPID/comm", "--pid", "host", "--init"), "init\n");
   // seeing them is all
   const { stderr } = await run(
     "--pid",

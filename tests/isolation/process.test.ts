@@ -162,8 +162,11 @@ able("setuid files and capabilities of files give nothing", async () => {
 });
 
 able("pid 1 of --init is under the filter as well", async () => {
-  const { stdout } = await attack(box, folder, ["--init", "--cap-add", "SYS_PTRACE"], "trace-init");
-  assert.match(stdout, /filter 2/);
+  // from the program's first moment on: what traces an unfiltered pid 1 has all that tsbox has there
+  for (let round = 0; round < 10; round++) {
+    const { stdout } = await attack(box, folder, ["--init", "--cap-add", "SYS_PTRACE"], "trace-init");
+    assert.match(stdout, /filter 2/);
+  }
   const status = await shell("exit 7", "--init");
   assert.is(status.code, 7);
 });
