@@ -5,7 +5,6 @@
  */
 #include "helper.h"
 
-#include <linux/keyctl.h>
 #include <poll.h>
 #include <stdio.h>
 #include <stdlib.h>
@@ -139,13 +138,8 @@ void child_main(struct run *run)
 
     const struct op *last = &plan->ops[plan->op_count - 1];
     set_current_op(last->spec->name, last->index);
-    if (strcmp(last->spec->name, "exec") == 0) {
-        /* A login's session keyring leads to all keys of its user. The usual filter knows no keys; without one the program gets a keyring
-         * of its own. (Not always: it counts among the 200 that a user may have.) */
-        if (!plan_find(plan, "seccomp"))
-            syscall(SYS_keyctl, KEYCTL_JOIN_SESSION_KEYRING, NULL);
+    if (strcmp(last->spec->name, "exec") == 0)
         exec_program(run);
-    }
     setsid();
     use_stdio(run);
     if (strcmp(last->spec->name, "apply") == 0)

@@ -502,6 +502,7 @@ int rlimit_resource(const char *name); /* -1: unknown */
 int apply_rlimits(const struct plan *plan);
 /* Ids, groups and capabilities of the plan; what a filter still needs is kept until the last. */
 int apply_credentials(const struct plan *plan);
+int op_session_keyring(struct run *run, const struct op *op);
 /* The filter, and what had to be kept for it dropped. */
 int apply_filter(const struct run *run);
 

@@ -64,6 +64,7 @@ static const struct op_spec op_specs[] = {
     {"capabilities", "xxxxx", 0, NULL},
     {"no-new-privs", "", 0, NULL},
     {"seccomp", "p", 0, NULL},
+    {"session-keyring", "", 0, op_session_keyring},
     {"umask", "o", 0, NULL},
     {"oom-score-adj", "i", 0, NULL},
     {"cwd", "p", 0, NULL},

@@ -11,7 +11,7 @@ import { makeInitLayer, makeMountPoints, standardPoints } from "../engine/init-l
 import { packLayer } from "../engine/pack-layer.ts";
 import { processLimit } from "../engine/process-limit.ts";
 import type { RunOptions } from "../engine/run-options.ts";
-import { seccompFilter } from "../engine/seccomp.ts";
+import { seccompFilter, underFilter } from "../engine/seccomp.ts";
 import { unpackOne } from "../engine/unpack-image.ts";
 import { EVENTS_FD, failure, startHelper } from "../helper/client.ts";
 import { initLayerOps, storePlan } from "../plan/build.ts";
@@ -164,7 +164,7 @@ async function describe(
       user,
       capabilities,
       noNewPrivileges: false,
-      ...(seccomp !== undefined && { seccomp }),
+      ...underFilter(seccomp),
       ulimits: [],
     },
     mounts: request.mounts,

@@ -34,7 +34,7 @@ import { resolvConf } from "./resolv-conf.ts";
 import { anonymousVolumes, makeMountFolders, resolveMounts, withVolumesOf } from "./resolve-mounts.ts";
 import { type ResolvedRoot, resolveRoot } from "./root-source.ts";
 import type { RunOptions } from "./run-options.ts";
-import { seccompFilter } from "./seccomp.ts";
+import { seccompFilter, underFilter } from "./seccomp.ts";
 import type { ResolvedSharing } from "./shared-namespaces.ts";
 import { signalNumber } from "./signals.ts";
 
@@ -116,7 +116,7 @@ export async function describeContainer(engine: Engine, options: RunOptions): Pr
       user: withGroups(user, options.groupAdd, root.kind === "image" ? root.lowers : lowers),
       capabilities,
       noNewPrivileges: options.noNewPrivileges,
-      ...(seccomp !== undefined && { seccomp }),
+      ...underFilter(seccomp),
       ulimits: options.ulimits,
     },
     mounts: await resolveMounts(engine, options, { resolved, identity, user }),

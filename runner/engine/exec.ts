@@ -16,6 +16,7 @@ import { containerUser, withGroups } from "./container-user.ts";
 import type { Engine } from "./engine.ts";
 import { explainCommand } from "./explain-command.ts";
 import type { ExecOptions } from "./run-options.ts";
+import { underFilter } from "./seccomp.ts";
 
 /** `tsbox exec`: becomes the helper, which joins the container's namespaces and runs the command there. */
 export function exec(engine: Engine, options: ExecOptions): never {
@@ -71,7 +72,7 @@ export function prepareExec(
       user,
       capabilities: options.privileged ? ALL_CAPABILITIES : BigInt(`0x${record.capabilities}`),
       noNewPrivileges: record.noNewPrivileges,
-      ...(record.seccomp !== undefined && !options.privileged && { seccomp: record.seccomp }),
+      ...underFilter(options.privileged ? undefined : record.seccomp),
       ulimits: record.ulimits ?? [],
     },
     record,

@@ -220,6 +220,12 @@ const RULES: readonly Rule[] = [
     hint: "the option U gives away what is yours, not what is not",
   },
   {
+    code: "SESSION_KEYRING",
+    op: /^session-keyring$/,
+    errno: ["EDQUOT"],
+    hint: "/proc/key-users shows your keys, /proc/sys/kernel/keys/maxkeys how many you may have; the default filter does without a keyring: leave --security-opt seccomp away",
+  },
+  {
     code: "ID_NOT_MAPPED",
     op: /^chown$/,
     errno: ["EINVAL"],

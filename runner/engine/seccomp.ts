@@ -1,13 +1,17 @@
 import { existsSync, mkdirSync, readFileSync, renameSync, writeFileSync } from "node:fs";
-import { join } from "node:path";
+import { basename, join } from "node:path";
 import { TsboxError } from "../base/error.ts";
 import { digestHex } from "../oci/digest.ts";
+import type { ProcessPlan } from "../plan/build.ts";
 import { capabilityNames } from "../plan/capabilities.ts";
 import { parseSeccompProfile, type SeccompProfile, seccompWords } from "../plan/seccomp.ts";
 import type { Engine } from "./engine.ts";
 
 /** Raised when the default profile or its compiler changes, so that kept filters are made anew. */
 const REVISION = 3;
+
+/** How the names of the default profile's filters begin, also of those of earlier revisions. It lets nobody ask for keys. */
+const DEFAULT_NAME = "seccomp-default";
 
 /**
  * File of the filter for these capabilities. Compiled filters are kept in the store: a run finds its own by name
@@ -21,8 +25,8 @@ export async function seccompFilter(
   if (request === "unconfined") return undefined;
   const { arch, kernel } = engine.host;
   const text = request === undefined ? "" : readProfile(request.profile);
-  const profileName = request === undefined ? `default${REVISION}` : `${await hash(text)}-${REVISION}`;
-  const path = join(engine.root, "cache", `seccomp-${profileName}-${capabilities.toString(16)}-${arch}-${kernel}.bpf`);
+  const name = request === undefined ? `${DEFAULT_NAME}${REVISION}` : `seccomp-${await hash(text)}-${REVISION}`;
+  const path = join(engine.root, "cache", `${name}-${capabilities.toString(16)}-${arch}-${kernel}.bpf`);
   if (existsSync(path)) return path;
   const profile =
     request === undefined
@@ -34,6 +38,12 @@ export async function seccompFilter(
   writeFileSync(`${path}.${process.pid}`, filter, { mode: 0o600 });
   renameSync(`${path}.${process.pid}`, path);
   return path;
+}
+
+/** What of a process's plan follows from its filter. */
+export function underFilter(path: string | undefined): Pick<ProcessPlan, "seccomp" | "sessionKeyring"> {
+  if (path === undefined) return { sessionKeyring: true };
+  return { seccomp: path, sessionKeyring: !basename(path).startsWith(DEFAULT_NAME) };
 }
 
 async function hash(text: string): Promise<string> {

@@ -137,6 +137,7 @@ function opWords(op: Op): (string | number)[] {
     case "slave-mounts":
     case "loopback":
     case "pivot-root":
+    case "session-keyring":
     case "no-new-privs":
     case "finish":
       return [op.op];

@@ -38,6 +38,8 @@ export interface ProcessPlan {
   noNewPrivileges: boolean;
   /** File of the compiled seccomp filter; absent: unconfined. */
   seccomp?: string;
+  /** The program may ask for keys: it gets a keyring that has none of the caller's. */
+  sessionKeyring: boolean;
   ulimits: { name: string; soft: number | "unlimited"; hard: number | "unlimited" }[];
 }
 
@@ -398,6 +400,7 @@ function processOps(process: ProcessPlan, identity: Pick<Identity, "uidMap" | "g
     },
     ...(process.noNewPrivileges ? [{ op: "no-new-privs" } as const] : []),
     ...(process.seccomp === undefined ? [] : [{ op: "seccomp", path: process.seccomp } as const]),
+    ...(process.sessionKeyring ? [{ op: "session-keyring" } as const] : []),
     {
       op: "user",
       uid: user.uid,

@@ -67,6 +67,7 @@ export type Op =
     }
   | { op: "no-new-privs" }
   | { op: "seccomp"; path: string }
+  | { op: "session-keyring" }
   | { op: "umask"; mode: number }
   | { op: "oom-score-adj"; value: number }
   | { op: "cwd"; path: string }

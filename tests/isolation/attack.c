@@ -371,6 +371,14 @@ static void key_ring(void)
     say("request", syscall(SYS_request_key, "user", "tsbox-isolation", NULL, -3));
 }
 
+/* As pam_keyinit does it: a session keyring that leads to the user's. */
+static void log_in(char **argv)
+{
+    syscall(SYS_keyctl, 1 /* join session keyring */, NULL);
+    syscall(SYS_keyctl, 8 /* link */, -4, -3);
+    execvp(argv[0], argv);
+}
+
 /* A program with the setuid bit, or with capabilities in its file, must gain nothing. */
 static void gains(void)
 {
@@ -423,6 +431,7 @@ int main(int argc, char **argv)
     else if (strcmp(name, "ipc") == 0) ipc(word);
     else if (strcmp(name, "make-ipc") == 0) make_ipc(word);
     else if (strcmp(name, "keys") == 0) key_ring();
+    else if (strcmp(name, "log-in") == 0) log_in(argv + 2);
     else if (strcmp(name, "gains") == 0) gains();
     else if (strcmp(name, "trace-init") == 0) trace_init();
     else return 2;

@@ -111,17 +111,27 @@ able("a container cannot name itself anew, nor write the host's settings", async
 });
 
 able("IPC objects and keys of the host are out of reach, also without a filter", async () => {
+  const allow = join(box.dir, "allow.json");
+  writeFileSync(allow, '{ "defaultAction": "SCMP_ACT_ALLOW" }');
+  const all = ["--cap-add", "ALL"];
+  const loggedIn = (...words: string[]) => box.program(join(folder, "attack"), ["log-in", ...words]);
   const number = String(0x5b0000 + (process.pid & 0xffff));
   const host = spawn(join(folder, "attack"), ["make-ipc", number], { stdio: ["pipe", "pipe", "inherit"] });
   const ended = once(host, "exit");
   await once(host.stdout, "data");
   try {
-    for (const flags of [[], ["--cap-add", "ALL", "--security-opt", "seccomp=unconfined"]]) {
+    assert.match((await loggedIn(join(folder, "attack"), "keys")).stdout, / ok$/m);
+    const filters = ["unconfined", allow].map((name) => [...all, "--security-opt", `seccomp=${name}`]);
+    for (const flags of [[], ...filters]) {
       const { stdout } = await attack(box, folder, flags, "ipc", number);
       assert.equal(outcomes(stdout), { shm: "ENOENT", sem: "ENOENT", msg: "ENOENT", mq: "ENOENT" });
-      const keys = await attack(box, folder, flags, "keys");
-      assert.not.match(keys.stdout, / ok$/m);
+      const search = ["-v", `${folder}:/h:ro`, "base", "/h/attack", "keys"];
+      assert.not.match((await loggedIn(TSBOX, "run", "--rm", ...flags, ...search)).stdout, / ok$/m);
     }
+    await box.tsbox("run", "-d", "--name", "keyless", "-v", `${folder}:/h:ro`, "base", "sleep", "100");
+    const exec = [TSBOX, "exec", "--privileged", "keyless", "/h/attack", "keys"];
+    assert.not.match((await loggedIn(...exec)).stdout, / ok$/m);
+    await box.tsbox("rm", "-f", "keyless");
   } finally {
     host.stdin.end("x");
     await ended;
