@@ -48,133 +48,6 @@ int apply_event_send(struct buffer *text)
     return 0;
 }
 
-/*** Reading and checking records ***/
-
-/* Relative, normalised, no way out; every component a name that a file system takes. */
-static bool path_is_normal(const char *path, size_t length)
-{
-    for (size_t start = 0; start <= length;) {
-        const char *slash = memchr(path + start, '/', length - start);
-        size_t end = slash ? (size_t)(slash - path) : length;
-        size_t size = end - start;
-        if (size == 0 || size > NAME_MAX || (size == 1 && path[start] == '.') ||
-            (size == 2 && path[start] == '.' && path[start + 1] == '.'))
-            return false;
-        start = end + 1;
-    }
-    return memchr(path, '\0', length) == NULL;
-}
-
-static const char *xattrs_wrong(const uint8_t *block, size_t length, unsigned count)
-{
-    for (unsigned i = 0; i < count; i++) {
-        uint32_t lengths[2];
-        if (length < sizeof lengths)
-            return "its extended attributes are cut off";
-        memcpy(lengths, block, sizeof lengths);
-        block += sizeof lengths;
-        length -= sizeof lengths;
-        if (lengths[0] == 0 || lengths[0] > XATTR_NAME_MAX || memchr(block, '\0', lengths[0] < length ? lengths[0] : length))
-            return "the name of an extended attribute is not valid";
-        if (lengths[0] > length || lengths[1] > length - lengths[0])
-            return "its extended attributes are cut off";
-        block += lengths[0] + lengths[1];
-        length -= lengths[0] + lengths[1];
-    }
-    return length == 0 ? NULL : "its extended attributes have another length than it says";
-}
-
-/* What is wrong with a record whose bytes are all there, or NULL. */
-static const char *record_wrong(const struct record *r, const char *path, const char *link, const uint8_t *xattrs)
-{
-    bool file = r->kind == RECORD_FILE, segment = r->kind == RECORD_SEGMENT;
-    if (r->kind < RECORD_DIRECTORY || r->kind > RECORD_END)
-        return "its kind is unknown";
-    unsigned known = file ? RECORD_FLAG_SPARSE | RECORD_FLAG_LENT : segment ? RECORD_FLAG_LENT : 0;
-    if (r->flags & ~known)
-        return "its flags are unknown";
-    if (r->below)
-        return "it names a layer below";
-    if (r->mode > 07777)
-        return "its mode has more than permission bits";
-    if (r->mtime_nsec > 999999999)
-        return "its time has more than 999999999 nanoseconds";
-    if (r->path_length == 0) {
-        if (r->kind != RECORD_DIRECTORY && r->kind != RECORD_OPAQUE && r->kind != RECORD_END && !segment)
-            return "its path is empty";
-    } else if (!path_is_normal(path, r->path_length))
-        return "its path is not a normal path below the root";
-    if (r->xattr_length && r->kind > RECORD_FIFO)
-        return "it is no file but has extended attributes";
-    if (r->kind == RECORD_HARDLINK) {
-        if (!path_is_normal(link, r->link_length))
-            return "its link is not a normal path below the root";
-    } else if (r->kind == RECORD_SYMLINK) {
-        if (r->link_length == 0 || memchr(link, '\0', r->link_length))
-            return "its link is empty or has a NUL byte";
-    } else if (r->link_length)
-        return "it is no link but has a target";
-    if (file && (r->flags & RECORD_FLAG_SPARSE ? r->data != 0 : r->data != r->size))
-        return "its content has another length than its size";
-    if (!file && !segment && r->data)
-        return "it has content but is no file";
-    if ((file || segment) && (r->size > INT64_MAX || r->data > INT64_MAX || r->offset > INT64_MAX - r->data))
-        return "its size is beyond what a file can have";
-    return xattrs_wrong(xattrs, r->xattr_length, r->xattr_count);
-}
-
-static int refuse(const struct apply *a, const char *path, const char *why)
-{
-    return fail(0, path, "Cannot apply record %llu of the layer: %s", (unsigned long long)a->records, why);
-}
-
-static int read_failed(void)
-{
-    if (errno == ENODATA)
-        return fail(0, NULL, "Cannot apply the layer: the stream was cut off");
-    return fail(errno, NULL, "Cannot read the layer from standard input");
-}
-
-static int read_entry(struct apply *a, struct entry *entry)
-{
-    struct record *r = &entry->record;
-    a->records++;
-    const uint8_t *bytes = input_peek(&a->in, RECORD_HEADER_SIZE);
-    if (!bytes)
-        return read_failed();
-    memcpy(r, bytes, sizeof *r);
-    if (r->length < RECORD_HEADER_SIZE || r->length > RECORD_MAX ||
-        r->length != (uint64_t)RECORD_HEADER_SIZE + r->path_length + r->link_length + r->xattr_length)
-        return refuse(a, NULL, "its lengths do not agree");
-    if (r->path_length >= PATH_MAX || r->link_length >= PATH_MAX)
-        return refuse(a, NULL, "its path or link is longer than a path can be");
-    bytes = input_peek(&a->in, r->length);
-    if (!bytes)
-        return read_failed();
-    bytes += RECORD_HEADER_SIZE;
-    memcpy(a->path, bytes, r->path_length);
-    a->path[r->path_length] = '\0';
-    memcpy(a->link, bytes + r->path_length, r->link_length);
-    a->link[r->link_length] = '\0';
-    entry->path = a->path;
-    entry->link = a->link;
-    entry->xattrs = NULL;
-    const uint8_t *xattrs = bytes + r->path_length + r->link_length;
-    const char *wrong = record_wrong(r, a->path, a->link, xattrs);
-    if (!wrong && r->flags & RECORD_FLAG_LENT && !a->in.lent)
-        wrong = "its content lies in memory that was not given";
-    if (wrong)
-        return refuse(a, a->path, wrong);
-    if (r->xattr_length) {
-        /* The content that follows may push the record out of the buffer. */
-        a->xattrs = xrealloc(a->xattrs, r->xattr_length);
-        memcpy(a->xattrs, xattrs, r->xattr_length);
-        entry->xattrs = a->xattrs;
-    }
-    input_skip(&a->in, r->length);
-    return 0;
-}
-
 /*** Directories above ***/
 
 static void parent_forget(struct apply *a)
@@ -233,9 +106,9 @@ static int content_result(struct apply *a, int result, bool reading, const char 
     if (result == 0)
         return 0;
     if (result == -EBADMSG && reading)
-        return refuse(a, path, "its content does not lie in the memory that was given");
+        return apply_refuse(a, path, "its content does not lie in the memory that was given");
     errno = -result;
-    return reading ? read_failed() : fail(-result, path, "Cannot write the file");
+    return reading ? apply_read_failed() : fail(-result, path, "Cannot write the file");
 }
 
 /* Everything that was handed over is written. */
@@ -315,9 +188,9 @@ static int add_segment(struct apply *a, const struct entry *entry)
 {
     const struct record *r = &entry->record;
     if (a->sparse < 0)
-        return refuse(a, entry->path, "it is a segment, but no sparse file comes before it");
+        return apply_refuse(a, entry->path, "it is a segment, but no sparse file comes before it");
     if (r->offset + r->data > a->sparse_entry.record.size)
-        return refuse(a, a->sparse_path, "its segment ends behind the end of the file");
+        return apply_refuse(a, a->sparse_path, "its segment ends behind the end of the file");
     if (lseek(a->sparse, (off_t)r->offset, SEEK_SET) < 0)
         return fail(errno, a->sparse_path, "Cannot write the sparse file");
     return write_content(a, r, a->sparse, a->sparse_path);
@@ -543,10 +416,10 @@ static int apply_entry(struct apply *a, const struct entry *entry)
     case RECORD_HARDLINK:
         return make_hard_link(a, entry);
     case RECORD_WHITEOUT:
-        return a->placing ? refuse(a, entry->path, "it takes away something of a layer, and there is none")
+        return a->placing ? apply_refuse(a, entry->path, "it takes away something of a layer, and there is none")
                           : make_whiteout(a, entry->path);
     case RECORD_OPAQUE:
-        return a->placing ? refuse(a, entry->path, "it takes away something of a layer, and there is none")
+        return a->placing ? apply_refuse(a, entry->path, "it takes away something of a layer, and there is none")
                           : make_directory_opaque(a, entry->path);
     case RECORD_SEGMENT:
     case RECORD_END:
@@ -576,7 +449,7 @@ static int apply_all(struct apply *a)
 {
     struct entry entry;
     do {
-        if (read_entry(a, &entry) < 0 || apply_entry(a, &entry) < 0)
+        if (entry_read(a, &entry) < 0 || apply_entry(a, &entry) < 0)
             return -1;
     } while (entry.record.kind != RECORD_END);
     if (settle(a) < 0 || finish_root(a) < 0 || attributes_finish(a) < 0)

@@ -1,4 +1,4 @@
-/* The parts of `apply`: apply.c reads records and makes entries, the others are its chapters. */
+/* The parts of `apply`: apply.c makes entries, the others are its chapters. */
 #ifndef TSBOX_APPLY_H
 #define TSBOX_APPLY_H
 
@@ -123,6 +123,14 @@ struct apply {
 void apply_event_begin(struct buffer *text, const char *name);
 void apply_event_path(struct buffer *text, const char *key, const char *path);
 int apply_event_send(struct buffer *text); /* 0, or -1 after fail() */
+
+/*** apply_records.c ***/
+
+/* The next record, checked; its content follows in the stream. What is said of it lies in the apply until the next call. 0, or -1 after fail(). */
+int entry_read(struct apply *a, struct entry *entry);
+/* What is wrong with the record at hand, and with the stream (errno). -1 after fail(). */
+int apply_refuse(const struct apply *a, const char *path, const char *why);
+int apply_read_failed(void);
 
 /*** apply_view.c: the tree as the container will see it: ROOT over the LOWERs ***/
 

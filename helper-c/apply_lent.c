@@ -33,7 +33,7 @@ struct task {
     int fd;
     bool last; /* of its file, which then gets its time and is closed */
     struct timespec time;
-    char *path; /* of the last: ours */
+    char *path; /* ours */
 };
 
 struct lent {
@@ -56,36 +56,14 @@ struct lent {
 
 /*** Memory ***/
 
-/* The descriptor that comes with the first byte; or -errno. */
-static int receive_memory(int socket)
-{
-    char byte;
-    struct iovec data = {.iov_base = &byte, .iov_len = 1};
-    union {
-        struct cmsghdr header;
-        char space[CMSG_SPACE(sizeof(int))];
-    } control = {0};
-    struct msghdr message = {
-        .msg_iov = &data, .msg_iovlen = 1, .msg_control = control.space, .msg_controllen = sizeof control.space};
-    ssize_t count;
-    do
-        count = recvmsg(socket, &message, MSG_CMSG_CLOEXEC);
-    while (count < 0 && errno == EINTR);
-    if (count < 0)
-        return -errno;
-    struct cmsghdr *header = count > 0 ? CMSG_FIRSTHDR(&message) : NULL;
-    if (!header || header->cmsg_level != SOL_SOCKET || header->cmsg_type != SCM_RIGHTS || header->cmsg_len != CMSG_LEN(sizeof(int)))
-        return -ENODATA;
-    int fd;
-    memcpy(&fd, CMSG_DATA(header), sizeof fd);
-    return fd;
-}
-
 static int map_memory(struct lent *lent)
 {
-    cleanup_fd int fd = receive_memory(lent->socket);
+    char byte;
+    cleanup_fd int fd = -1;
+    if (receive_with_descriptor(lent->socket, &byte, 1, &fd) < 0)
+        return -errno;
     if (fd < 0)
-        return fd;
+        return -ENODATA;
     /* Memory that became smaller would end us by a signal. */
     int seals = fcntl(fd, F_GET_SEALS);
     struct stat st;
@@ -159,7 +137,8 @@ static void *write_contents(void *argument)
         pthread_mutex_lock(&lent->mutex);
         if (result < 0 && lent->error == 0) {
             lent->error = result;
-            lent->failed = task.path ? xstrdup(task.path) : NULL;
+            lent->failed = task.path;
+            task.path = NULL;
         }
         free(task.path);
         lent->used += task.piece.length;

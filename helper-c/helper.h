@@ -357,6 +357,10 @@ struct message {
     struct failure failure; /* only sent with MESSAGE_FAILED */
 };
 
+/* `fd` -1: none. -1 and errno. */
+ssize_t send_with_descriptor(int socket, const void *data, size_t length, int fd);
+/* `*fd`: the descriptor that came along, or -1. */
+ssize_t receive_with_descriptor(int socket, void *data, size_t capacity, int *fd);
 int message_send(int socket, const struct message *message, int fd);
 /* 1: a message; 0: end-of-file; -1 and errno. `fd` becomes a descriptor that came along, or -1. */
 int message_receive(int socket, struct message *message, int *fd);

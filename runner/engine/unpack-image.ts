@@ -4,7 +4,6 @@ import { TsboxError } from "../base/error.ts";
 import { SOURCE_FAILED } from "../base/growth.ts";
 import { type Applied, type Applying, applyLayer, applyLayerFrom, EVENTS_FD, MissingLink } from "../helper/client.ts";
 import { type UnpackedLayer, unpackLayer } from "../layers/unpack.ts";
-import type { UnpackJob } from "../layers/unpack-file.ts";
 import { UnpackWorker } from "../layers/unpack-worker.ts";
 import { chainIDs } from "../oci/chain.ts";
 import type { Digest } from "../oci/types.ts";
@@ -210,7 +209,7 @@ async function passFile(
 async function unpackByThread(
   fd: number,
   { size, growth, done }: BlobFile,
-  to: Pick<UnpackJob, "sink" | "mapped">,
+  to: { sink: number; mapped: boolean },
   { diffID, verified = false, onRead }: Expected,
   worker: UnpackWorker,
 ): Promise<UnpackedLayer> {

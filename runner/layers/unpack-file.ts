@@ -14,16 +14,14 @@ export interface UnpackJob {
   size: number;
   /** Growth.shared of a file that is still being written. */
   growth?: SharedArrayBuffer;
-  /** A pipe or socket to the helper's apply. Not closed here. */
+  /** A pipe to the helper's apply; with `lent` a socket. Not closed here. */
   sink: number;
-  /** It is a socket, and apply has mapped `lent.memory`: contents may stay there. */
-  mapped?: boolean;
   diffID: string;
   /** The bytes are known to have that diffID. */
   verified?: boolean;
   /** Eight bytes: how much of the file was read, for whoever shows it. */
   consumed?: SharedArrayBuffer;
-  /** Memory to decompress gzip in, and what another thread needs to hash what lies there: unpackMemory() and Hasher.shared. */
+  /** Memory that apply has mapped: what is decompressed in it stays there. And what another thread needs to hash it: unpackMemory() and Hasher.shared. */
   lent?: { memory: WebAssembly.Memory; hasher: SharedArrayBuffer };
 }
 
@@ -35,8 +33,8 @@ export async function unpackFile(job: UnpackJob, tell: () => void): Promise<Unpa
   const read = reader(job);
   const head = new Uint8Array(HEAD);
   const compression = sniff(head.subarray(0, readSync(job.fd, head, 0, Math.min(HEAD, available(job, HEAD)), 0)));
-  const { diffID, verified = false, lent, mapped } = job;
-  if (compression === "gzip" && lent && mapped) return unpackInPlace(job, lent, read, tell);
+  const { diffID, verified = false, lent } = job;
+  if (compression === "gzip" && lent) return unpackInPlace(job, lent, read, tell);
   return unpackTar({ sink: pipeSink(job.sink), diffID, verified, tar: decompress(pieces(read)) });
 }
 

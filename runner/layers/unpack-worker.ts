@@ -64,31 +64,31 @@ export class UnpackWorker {
         this.#descriptor = shareMemory(new Uint8Array(memory.buffer));
         this.#memory = memory;
       } catch {
-        this.#memory = unpackMemory(); // nobody knows what the other one is now
+        return undefined;
       }
     }
     return this.#descriptor;
   }
 
-  /** This thread hashes meanwhile: it has the time once everything is downloaded. */
-  unpack(job: Omit<UnpackJob, "lent">): Promise<UnpackedLayer> {
+  /** `mapped`: apply has mapped memory(). This thread hashes meanwhile: it has the time once everything is downloaded. */
+  unpack({ mapped = false, ...job }: Omit<UnpackJob, "lent"> & { mapped?: boolean }): Promise<UnpackedLayer> {
     const worker = this.start();
-    this.#memory ??= unpackMemory();
-    const hasher = new Hasher(this.#memory.buffer);
-    const lent = { memory: this.#memory, hasher: hasher.shared };
+    const memory = mapped ? this.#memory : undefined;
+    const hasher = memory && new Hasher(memory.buffer);
+    const lent = memory && hasher && { memory, hasher: hasher.shared };
     return new Promise((resolve, reject) => {
       const settle = (act: () => void) => {
         worker.off("message", onMessage).off("error", onError).off("exit", onExit).unref();
         act();
       };
       const onMessage = (answer: Answer | typeof HASH) => {
-        if (answer === HASH) return hasher.work();
+        if (answer === HASH) return hasher?.work();
         settle(() => (answer.error ? reject(unpackError(answer.error)) : resolve(answer.unpacked)));
       };
       const onError = (error: Error) => settle(() => reject(error));
       const onExit = () => settle(() => reject(new Error("the unpacking thread ended")));
       worker.on("message", onMessage).on("error", onError).on("exit", onExit).ref();
-      worker.postMessage({ ...job, lent });
+      worker.postMessage({ ...job, ...(lent && { lent }) });
     });
   }
 

@@ -3,8 +3,8 @@ import { connect, type Socket, type TcpNetConnectOpts } from "node:net";
 
 const READ_SIZE = 64 << 10;
 
-/** Who takes what comes over a connection, instead of the parser of HTTP. */
 type Taker = (bytes: Uint8Array) => void;
+/** Who takes what comes over a connection, instead of the parser of HTTP: known is every plainConnection(). */
 const takers = new WeakMap<Socket, Taker | undefined>();
 
 /**

@@ -128,20 +128,7 @@ static void *send_stream(void *socket)
 /* A message of one byte that brings a descriptor, if it is one. */
 static void send_descriptor(int socket, int fd)
 {
-    struct iovec data = {.iov_base = "", .iov_len = 1};
-    union {
-        struct cmsghdr header;
-        char space[CMSG_SPACE(sizeof(int))];
-    } control = {0};
-    struct msghdr message = {.msg_iov = &data, .msg_iovlen = 1};
-    if (fd >= 0) {
-        message.msg_control = control.space;
-        message.msg_controllen = sizeof control.space;
-        *CMSG_FIRSTHDR(&message) =
-            (struct cmsghdr){.cmsg_level = SOL_SOCKET, .cmsg_type = SCM_RIGHTS, .cmsg_len = CMSG_LEN(sizeof fd)};
-        memcpy(CMSG_DATA(CMSG_FIRSTHDR(&message)), &fd, sizeof fd);
-    }
-    if (sendmsg(socket, &message, 0) != 1)
+    if (send_with_descriptor(socket, "", 1, fd) != 1)
         abort();
 }
 
