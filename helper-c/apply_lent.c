@@ -21,9 +21,9 @@
 
 enum {
     TELL_SIZE = 256 * 1024,
-    TASKS = 64,
+    TASKS = 512,
     /* Waking a thread costs as much as a small file. */
-    WORTH_WAKING = 24,
+    WORTH_WAKING = 64,
     DESCRIPTORS_LEFT = 32,
 };
 

@@ -1,5 +1,6 @@
 #include "gunzip.h"
 
+#include "apart.h"
 #include "inflate_block.h"
 
 enum {
@@ -58,7 +59,7 @@ static void account(struct gunzip *g) {
 /* Meanings of symbols: RFC 1951, 3.2.5. */
 static uint32_t literal_meanings[288], distance_meanings[32], plain_meanings[19];
 
-static void make_meanings(void) {
+APART static void make_meanings(void) {
     for (uint32_t i = 0; i < 256; i++) literal_meanings[i] = ENTRY_LITERAL | i << 16;
     literal_meanings[256] = ENTRY_SPECIAL | ENTRY_END;
     for (uint32_t i = 257, base = 3; i < 285; i++) {
@@ -107,7 +108,7 @@ void gunzip_start(struct gunzip *g) {
 }
 
 /* One code length, or a run of them (RFC 1951, 3.2.7). */
-static uint32_t read_lengths(struct gunzip *g) {
+APART static uint32_t read_lengths(struct gunzip *g) {
     uint32_t total = g->literal_count + g->distance_count;
     while (g->index < total) {
         need(g, 14);
@@ -155,7 +156,7 @@ static bool skip_text(struct gunzip *g) {
     return false;
 }
 
-static uint32_t member_header(struct gunzip *g) {
+APART static uint32_t member_header(struct gunzip *g) {
     switch (g->state) {
     case MEMBER:
         if (!need(g, 8)) return GUNZIP_NEED_INPUT;
@@ -218,7 +219,7 @@ static uint32_t member_header(struct gunzip *g) {
     }
 }
 
-static uint32_t block_header(struct gunzip *g) {
+APART static uint32_t block_header(struct gunzip *g) {
     static const uint8_t order[19] = {16, 17, 18, 0, 8, 7, 9, 6, 10, 5, 11, 4, 12, 3, 13, 2, 14, 1, 15};
     switch (g->state) {
     case BLOCK:

@@ -1,5 +1,7 @@
 #include "huffman.h"
 
+#include "apart.h"
+
 /* Codes are numbered from their first bit on, the stream has that bit lowest. */
 static uint32_t reversed(uint32_t code, uint32_t length) {
     uint32_t result = 0;
@@ -7,7 +9,7 @@ static uint32_t reversed(uint32_t code, uint32_t length) {
     return result;
 }
 
-bool huffman_table(uint32_t *table, uint32_t space, uint32_t root, const uint8_t *lengths, uint32_t count,
+APART bool huffman_table(uint32_t *table, uint32_t space, uint32_t root, const uint8_t *lengths, uint32_t count,
                    const uint32_t *meanings) {
     uint32_t of_length[HUFFMAN_LONGEST + 1] = {0};
     for (uint32_t i = 0; i < count; i++) of_length[lengths[i]]++;

@@ -1,5 +1,7 @@
 #include "inflate_block.h"
 
+#include "apart.h"
+
 /* One round of the fast loop, and the refill before the first, load at most so many bytes of input: each refill takes 7 and loads 8. */
 #define ROUND_INPUT 24
 
@@ -58,7 +60,7 @@ static inline void copy_match(uint8_t *out, uint32_t distance, uint32_t length) 
 }
 
 /* Symbol by symbol, each taken whole or not at all: near the ends of input and output. 0: one was taken. */
-static uint32_t one_symbol(struct gunzip *g) {
+APART static uint32_t one_symbol(struct gunzip *g) {
     while (g->count <= 56 && g->in < g->in_end) {
         g->bits |= (uint64_t)*g->in++ << g->count;
         g->count += 8;
@@ -99,7 +101,7 @@ static uint32_t one_symbol(struct gunzip *g) {
  * looked up: they are enough for two literals of the first table and a length (11 + 11 + 20), and to look a distance up; after the next
  * refill for a distance (28) and to look the next symbol up. Looking up before refilling keeps the refill out of the chain of what waits for each other.
  */
-static uint32_t many_symbols(struct gunzip *g, uint8_t *limit) {
+APART static uint32_t many_symbols(struct gunzip *g, uint8_t *limit) {
     const uint8_t *in = g->in, *in_stop = g->in_end - ROUND_INPUT;
     uint8_t *out = g->out;
     uint64_t bits = g->bits, before;

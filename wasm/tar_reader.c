@@ -1,5 +1,6 @@
 #include "tar_reader.h"
 
+#include "apart.h"
 #include "whiteout.h"
 #include "xattr.h"
 
@@ -120,7 +121,7 @@ static void choose_name(struct tar_reader *r) {
     if (r->has_long_link) r->link = (struct bytes){r->long_link, r->long_link_length};
 }
 
-static const char *choose_pax_values(struct tar_reader *r) {
+APART static const char *choose_pax_values(struct tar_reader *r) {
     struct pax_values *v = &r->values;
     *v = r->global;
     if (!r->has_local) return NULL;
@@ -134,7 +135,7 @@ static const char *choose_pax_values(struct tar_reader *r) {
     return NULL;
 }
 
-static const char *choose_numbers(struct tar_reader *r, struct record *record) {
+APART static const char *choose_numbers(struct tar_reader *r, struct record *record) {
     const struct tar_header *h = &r->header;
     const struct pax_values *v = &r->values;
     int64_t uid = v->has & PAX_UID ? v->uid : h->uid;
@@ -184,7 +185,7 @@ static bool has_content(uint8_t type, enum record_kind kind) {
 }
 
 /* Path, and whiteouts among them, into the record; `skip` if the entry is to be passed over. */
-static const char *put_path(struct tar_reader *r, struct record *record, bool *skip) {
+APART static const char *put_path(struct tar_reader *r, struct record *record, bool *skip) {
     bool whiteouts = r->flags & READER_WHITEOUTS;
     uint8_t *at = record_path(r);
     const char *wrong = path_normalise(r->name, whiteouts, at, &record->path_length);
@@ -218,7 +219,7 @@ static const char *put_path(struct tar_reader *r, struct record *record, bool *s
     return NULL;
 }
 
-static const char *put_link(struct tar_reader *r, struct record *record) {
+APART static const char *put_link(struct tar_reader *r, struct record *record) {
     uint8_t *at = record_path(r) + record->path_length;
     struct bytes path = {record_path(r), record->path_length};
     if (record->kind == RECORD_SYMLINK) {
@@ -259,7 +260,7 @@ static const char *put_xattrs(struct tar_reader *r, struct record *record) {
 }
 
 /* Everything is known, sparse maps too: check it and give the record. */
-static enum reader_status finish_entry(struct tar_reader *r) {
+APART static enum reader_status finish_entry(struct tar_reader *r) {
     struct record record = {.kind = (uint8_t)kind_of(r)};
     bool skip = r->header.type == TAR_GNU_LABEL;
     const char *wrong = NULL;
@@ -390,7 +391,7 @@ static enum reader_status take_map_block(struct tar_reader *r) {
 
 /* --- Input -------------------------------------------------------------------------------- */
 
-static enum reader_status begin_entry(struct tar_reader *r) {
+APART static enum reader_status begin_entry(struct tar_reader *r) {
     const struct pax_values *v = &r->values;
     const uint32_t any_sparse = PAX_SPARSE_0 | PAX_SPARSE_1 | PAX_SPARSE_NAME | PAX_SPARSE_SIZE | PAX_SPARSE_MAP;
     const char *wrong = choose_pax_values(r);
@@ -426,7 +427,7 @@ static const char *take_long(const uint8_t *body, uint32_t size, uint32_t *lengt
     return NULL;
 }
 
-static enum reader_status take_extension(struct tar_reader *r) {
+APART static enum reader_status take_extension(struct tar_reader *r) {
     const char *wrong = NULL;
     switch (r->extension) {
     case TAR_PAX_LOCAL:
@@ -472,7 +473,7 @@ static enum reader_status begin_extension(struct tar_reader *r) {
     return want_input(r, INPUT_EXTENSION, where, r->extension_size + padding(r->extension_size));
 }
 
-static enum reader_status take_header(struct tar_reader *r) {
+APART static enum reader_status take_header(struct tar_reader *r) {
     if (tar_block_is_zero(r->block)) {
         r->name = BYTES_OF("");
         if (r->has_local || r->has_long_name || r->has_long_link)
