@@ -2,9 +2,15 @@ import type { IncomingMessage } from "node:http";
 import { connect, type Socket, type TcpNetConnectOpts } from "node:net";
 
 const READ_SIZE = 64 << 10;
+/** What is read at once while there is more: each piece costs whoever takes it some calls. */
+const PIECE = 4 * READ_SIZE;
 
-type Taker = (bytes: Uint8Array) => void;
-/** Who takes what comes over a connection, instead of the parser of HTTP: known is every plainConnection(). */
+/** Takes bytes that come over a connection, instead of the parser of HTTP: up to `left` of them. */
+interface Taker {
+  left: number;
+  take(bytes: Uint8Array): void;
+}
+/** Of the connections that have one; known is every plainConnection(). */
 const takers = new WeakMap<Socket, Taker | undefined>();
 
 /**
@@ -12,13 +18,22 @@ const takers = new WeakMap<Socket, Taker | undefined>();
  * makes of the bytes is a copy, so that nobody sees the buffer change.
  */
 export function plainConnection(options: TcpNetConnectOpts): Socket {
+  const space = Buffer.allocUnsafeSlow(PIECE);
+  let filled = 0;
   const onread = {
-    buffer: Buffer.allocUnsafeSlow(READ_SIZE),
+    buffer: () => space.subarray(filled, filled + READ_SIZE),
     callback(this: Socket, count: number, buffer: Uint8Array) {
-      const bytes = buffer.subarray(0, count);
       const taker = takers.get(this);
-      if (taker) taker(bytes);
-      else this.emit("data", bytes);
+      if (!taker) {
+        this.emit("data", buffer.subarray(0, count));
+        return true;
+      }
+      filled += count;
+      // a read that is not full was the last one for now
+      if (count === READ_SIZE && filled < Math.min(PIECE, taker.left)) return true;
+      const bytes = space.subarray(0, Math.min(filled, taker.left));
+      filled = 0;
+      taker.take(bytes);
       return true;
     },
   };
@@ -63,14 +78,17 @@ export function eachChunk(answer: IncomingMessage, take: (chunk: Uint8Array) => 
     }
     // all of it: the connection is for the next request
     if (left === 0) return;
-    takers.set(socket, (bytes) => {
-      const own = bytes.length > left ? bytes.subarray(0, left) : bytes;
-      left -= own.length;
-      guarded(own);
-      if (left > 0) return;
-      resolve();
-      answer.destroy();
-    });
+    const taker: Taker = {
+      left,
+      take(bytes) {
+        taker.left -= bytes.length;
+        guarded(bytes);
+        if (taker.left > 0) return;
+        resolve();
+        answer.destroy();
+      },
+    };
+    takers.set(socket, taker);
     socket.resume();
   });
 }

@@ -108,6 +108,24 @@ test("eachChunk() fails where the answer was closed before", async () => {
   );
 });
 
+test("eachChunk() gives what has come while the rest is not there, and more at once where there is more", async () => {
+  const first = 1_234_567;
+  let goOn = () => {};
+  await using server = await serve((socket) => {
+    socket.write(Buffer.concat([Buffer.from(head(BODY.length)), BODY.subarray(0, first)]));
+    goOn = () => socket.write(BODY.subarray(first));
+  });
+  const chunks: Buffer[] = [];
+  let length = 0;
+  await eachChunk(await server.ask(), (chunk) => {
+    chunks.push(Buffer.from(chunk));
+    length += chunk.length;
+    if (length === first) goOn();
+  });
+  assert.ok(Buffer.concat(chunks).equals(BODY));
+  assert.ok(chunks.some((chunk) => chunk.length > 65_536));
+});
+
 test("eachChunk() takes no more than was announced", async () => {
   await using server = await serve((socket) => {
     socket.write(Buffer.concat([Buffer.from(head(BODY.length - 100_000)), BODY]));
