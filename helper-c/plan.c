@@ -578,8 +578,8 @@ static bool is_one_of(const char *name, const char *const *list, size_t count)
 static void check_op(const struct plan *plan, const struct op *op, bool has_root)
 {
     static const char *const last[] = {"exec", "apply", "pack", "changes", "pick", "place", "look", "remove", "finish"};
-    static const char *const anywhere[] = {"private-mounts", "slave-mounts", "loopback", "root", "overlay", "chown"};
-    static const char *const unmounted[] = {"loopback", "root", "mkdir", "file", "symlink"};
+    static const char *const anywhere[] = {"private-mounts", "slave-mounts", "loopback", "root", "overlay", "chown", "session-keyring"};
+    static const char *const unmounted[] = {"loopback", "root", "mkdir", "file", "symlink", "session-keyring"};
     const char *name = op->spec->name;
     bool is_last = op->index == plan->op_count;
 
