@@ -56,6 +56,16 @@ static void parent_forget(struct apply *a)
         close(a->parent);
     a->parent = -1;
     a->parent_stale = false;
+    a->plain_mode = -1;
+}
+
+/* A directory that was just made: its entries come next. */
+static void parent_keep(struct apply *a, const char *path, const char *canonical, int fd)
+{
+    parent_forget(a);
+    strcpy(a->parent_asked, path);
+    strcpy(a->parent_path, canonical);
+    a->parent = fd;
 }
 
 /* Finds or makes the directory of `path` and gives the entry's own canonical path. The descriptor
@@ -131,11 +141,18 @@ static int write_content(struct apply *a, const struct record *r, int fd, const 
 }
 
 /* Nothing but content and time is missing: another thread can see to that. */
-static bool only_content_missing(const struct record *r, int fd)
+static bool only_content_missing(struct apply *a, const struct record *r, int fd)
 {
     struct stat st;
-    return r->flags & RECORD_FLAG_LENT && r->data > 0 && r->xattr_count == 0 && !(r->mode & 07000) && r->uid == 0 &&
-           r->gid == 0 && fstat(fd, &st) == 0 && st.st_uid == 0 && st.st_gid == 0 && (st.st_mode & 07777) == r->mode;
+    if (!(r->flags & RECORD_FLAG_LENT) || r->data == 0 || r->xattr_count > 0 || r->mode & 07000 || r->uid != 0 || r->gid != 0)
+        return false;
+    /* Its directory may have a default ACL or give away its group: to all that are made in it. */
+    if (a->plain_mode == (int)r->mode)
+        return true;
+    if (fstat(fd, &st) != 0 || st.st_uid != 0 || st.st_gid != 0 || (st.st_mode & 07777) != r->mode)
+        return false;
+    a->plain_mode = (int)r->mode;
+    return true;
 }
 
 static int hand_over(struct apply *a, const struct entry *entry, const char *canonical, int fd)
@@ -176,7 +193,7 @@ static int make_file(struct apply *a, const struct entry *entry)
         a->sparse = steal_fd(&fd);
         return 0;
     }
-    if (only_content_missing(r, fd))
+    if (only_content_missing(a, r, fd))
         return hand_over(a, entry, canonical, steal_fd(&fd));
     if (write_content(a, r, fd, entry->path) < 0)
         return -1;
@@ -248,7 +265,10 @@ static int make_directory(struct apply *a, const struct entry *entry)
     if (result < 0)
         return fail(-result, entry->path, "Cannot make the directory");
     result = attributes_set(a, fd, entry, canonical);
-    return result < 0 ? fail(-result, entry->path, "Cannot set the attributes of the directory") : 0;
+    if (result < 0)
+        return fail(-result, entry->path, "Cannot set the attributes of the directory");
+    parent_keep(a, entry->path, canonical, steal_fd(&fd));
+    return 0;
 }
 
 /* Symbolic links and special files. */
@@ -497,7 +517,7 @@ static void apply_free(struct apply *a)
 int op_apply(const char *root, unsigned flags, size_t nlowers, char **lowers)
 {
     struct apply *a = xcalloc(1, sizeof *a);
-    *a = (struct apply){.root_name = root, .root = -1, .parent = -1, .sparse = -1};
+    *a = (struct apply){.root_name = root, .root = -1, .parent = -1, .sparse = -1, .plain_mode = -1};
     mode_t mask = umask(0);
     int result = open_directories(a, root, flags & FLAG_LENT, nlowers, lowers);
     if (result == 0)
@@ -513,7 +533,7 @@ int op_place(const struct op *op)
 {
     struct apply *a = xcalloc(1, sizeof *a);
     *a = (struct apply){
-        .root_name = op->texts[0], .root = -1, .parent = -1, .sparse = -1,
+        .root_name = op->texts[0], .root = -1, .parent = -1, .sparse = -1, .plain_mode = -1,
         .placing = true, .dresses_root = op->flags & FLAG_ROOT, .replaces = op->flags & FLAG_OVERWRITE,
     };
     mode_t mask = umask(0);

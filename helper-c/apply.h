@@ -108,6 +108,7 @@ struct apply {
     bool parent_stale; /* its path may mean something else now; the descriptor is good for the entry at hand */
     char parent_asked[PATH_MAX]; /* as the record says */
     char parent_path[PATH_MAX];  /* canonical */
+    int plain_mode; /* a mode with which files come out there as they should; or -1 */
 
     /* The sparse FILE whose SEGMENTs are coming, or -1. */
     int sparse;

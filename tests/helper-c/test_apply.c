@@ -1062,9 +1062,38 @@ static void many_files(void)
     expect_equal(stat_of(root, "d9").st_mtime, 77);
 }
 
+/* Others may do without what it takes to find out, but not where a directory has its own mind. */
+static void default_acls_change_no_mode(void)
+{
+    static const struct {
+        uint32_t version;
+        struct {
+            uint16_t tag, permissions;
+            uint32_t id;
+        } entries[3];
+    } others_nothing = {2, {{1, 7, UINT32_MAX}, {4, 5, UINT32_MAX}, {0x20, 0, UINT32_MAX}}};
+    fresh();
+    directory(.path = "plain");
+    file(.path = "plain/1", .data = "1");
+    file(.path = "plain/2", .data = "2");
+    directory(.path = "acl", .xattrs = {{"system.posix_acl_default", (char *)&others_nothing, sizeof others_nothing}});
+    file(.path = "acl/private", .data = "p", .mode = 0600);
+    file(.path = "acl/1", .data = "1");
+    file(.path = "acl/2", .data = "2");
+    file(.path = "plain/3", .data = "3");
+    file(.path = "acl/3", .data = "3");
+    end();
+    expect_equal(apply_here(), 0);
+    const char *all[] = {"plain/1", "plain/2", "plain/3", "acl/1", "acl/2", "acl/3"};
+    for (size_t i = 0; i < countof(all); i++)
+        expect_equal(stat_of(root, all[i]).st_mode, S_IFREG | 0644);
+    expect_equal(stat_of(root, "acl/private").st_mode, S_IFREG | 0600);
+}
+
 static void contents_in_memory(void)
 {
     lending = true;
+    default_acls_change_no_mode();
     makes_every_kind();
     sparse_files_have_holes();
     later_entries_replace();
@@ -1238,6 +1267,7 @@ int main(void)
     run_test("contents in memory: pieces that do not lie there are refused", wrong_pieces_are_refused);
     run_test("contents in memory: a failed write ends the layer", failed_writes_are_told);
     run_test("extended attributes are set, overlay's own are not", extended_attributes);
+    run_test("default ACLs change no mode that an entry has", default_acls_change_no_mode);
     run_test("owners and setuid bits are set", owners);
     run_test("with a single id owners and devices are deferred", single_id_defers);
     run_test("a device 0:0 in an archive does not become a whiteout", device_zero_is_no_whiteout);
