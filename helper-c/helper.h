@@ -520,7 +520,7 @@ int init_prepare(struct run *run);
  * reaps, and does not end with the child.
  */
 void init_start(struct run *run, bool alone);
-/* `words`: numbers of the child (0: none), of the filter's descriptor (-1: none), and of that to be closed when confined. */
+/* `words`: numbers of the child (0: none), and of the descriptor that came along. */
 _Noreturn void init_main(char **words);
 
 /* In the child: open a pty of the container's devpts, make it 0, 1, 2 and send its master. */

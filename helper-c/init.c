@@ -9,7 +9,6 @@
 
 #include <linux/capability.h>
 #include <linux/securebits.h>
-#include <poll.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
@@ -20,8 +19,9 @@
 #include <sys/stat.h>
 #include <sys/syscall.h>
 #include <sys/wait.h>
+#include <time.h>
 
-enum { CONFINE_MS = 1000 };
+enum { CONFINED_CHECK_NS = 50 * 1000 };
 
 /* Where mounts cannot be cloned: a sealed copy in memory. */
 static int sealed_copy(void)
@@ -82,61 +82,86 @@ static void keep_kill_capability(void)
         prctl(PR_CAP_AMBIENT, PR_CAP_AMBIENT_RAISE, CAP_KILL, 0, 0);
 }
 
-/* The filter goes with pid 1 in a file in memory: loaded here it could refuse the exec. */
-static int filter_file(const struct run *run)
+/* Before that exec nobody inside can trace this process, after it whoever may: in a shared pid namespace others are there already. */
+static void give_up_gains(void)
 {
-    int fd = memfd_create("filter", 0);
-    if (fd < 0 || write_all(fd, run->filter, run->filter_length * sizeof *run->filter) < 0 || lseek(fd, 0, SEEK_SET) < 0)
-        die(errno, NULL, "Cannot hand the seccomp filter to pid 1");
-    return fd;
+    for (int capability = 0; prctl(PR_CAPBSET_READ, capability, 0, 0, 0) >= 0; capability++)
+        if (capability != CAP_KILL)
+            prctl(PR_CAPBSET_DROP, capability, 0, 0, 0);
+    prctl(PR_SET_NO_NEW_PRIVS, 1, 0, 0, 0);
 }
 
-static _Noreturn void init_exec(struct run *run, pid_t child, int confined)
+/*
+ * What goes with pid 1 through its exec, in memory that its child sees too: the filter, which could refuse the exec if it were loaded
+ * before; and pid 1's word that it is confined, which no filter can refuse it to say.
+ */
+struct handover {
+    _Atomic uint32_t confined;
+    uint32_t length;
+    struct sock_filter filter[];
+};
+
+static struct handover *map_handover(int fd)
 {
-    char words[3][12];
-    int numbers[] = {child, run->filter ? filter_file(run) : -1, confined};
-    for (size_t i = 0; i < countof(words); i++)
-        snprintf(words[i], sizeof words[i], "%d", numbers[i]);
-    char *argv[] = {"init", words[0], words[1], words[2], NULL}, *environment[] = {NULL};
+    struct stat st;
+    if (fstat(fd, &st) < 0)
+        return NULL;
+    void *at = mmap(NULL, (size_t)st.st_size, PROT_READ | PROT_WRITE, MAP_SHARED, fd, 0);
+    return at == MAP_FAILED ? NULL : at;
+}
+
+static struct handover *make_handover(const struct run *run, int *fd)
+{
+    size_t bytes = run->filter ? run->filter_length * sizeof *run->filter : 0;
+    *fd = memfd_create("init", MFD_CLOEXEC);
+    struct handover *made = *fd < 0 || ftruncate(*fd, (off_t)(sizeof *made + bytes)) < 0 ? NULL : map_handover(*fd);
+    if (!made)
+        die(errno, NULL, "Cannot hand the seccomp filter to pid 1");
+    made->length = bytes ? (uint32_t)run->filter_length : 0;
+    if (bytes)
+        memcpy(made->filter, run->filter, bytes);
+    return made;
+}
+
+static _Noreturn void become_init(struct run *run, pid_t child, int fd)
+{
     int null = open_cloexec("/dev/null", O_RDWR, 0);
-    for (int fd = 0; fd < 3; fd++) {
+    for (int number = 0; number < 3; number++) {
         if (null >= 0)
-            dup2(null, fd);
+            dup2(null, number);
         else
-            close(fd);
+            close(number);
     }
     umask(022);
+    char words[2][12];
+    snprintf(words[0], sizeof words[0], "%d", child);
+    snprintf(words[1], sizeof words[1], "%d", fd);
+    char *argv[] = {"init", words[0], words[1], NULL}, *environment[] = {NULL};
+    fcntl(fd, F_SETFD, 0);
     keep_kill_capability();
+    give_up_gains();
     die_with_parent(run);
     fexecve(run->init_program, argv, environment);
     syscall(SYS_execveat, run->init_program, "", argv, environment, AT_EMPTY_PATH);
     die(errno, NULL, "Cannot start pid 1");
 }
 
-/* Until pid 1 has closed its end of the pipe. A filter of the user's own may refuse it to close: hence the limit. */
-static void await_confined(int fd)
-{
-    struct pollfd end = {.fd = fd};
-    while (poll(&end, 1, CONFINE_MS) < 0 && errno == EINTR)
-        ;
-    close(fd);
-}
-
 void init_start(struct run *run, bool alone)
 {
-    int confined[2];
-    if (pipe2(confined, O_CLOEXEC) < 0)
-        die(errno, NULL, "Cannot make the pipe to pid 1");
-    pid_t child = fork();
+    int fd;
+    struct handover *handover = make_handover(run, &fd);
+    pid_t parent = getpid(), child = fork();
     if (child < 0)
         die(errno, NULL, "Cannot start the program beside pid 1");
-    if (child > 0) {
-        fcntl(confined[1], F_SETFD, 0);
-        init_exec(run, alone ? 0 : child, confined[1]);
-    }
+    if (child > 0)
+        become_init(run, alone ? 0 : child, fd);
     close(run->init_program);
-    close(confined[1]);
-    await_confined(confined[0]);
+    close(fd);
+    while (!handover->confined) {
+        if (getppid() != parent)
+            die(0, NULL, "Cannot start the program: pid 1 has gone");
+        nanosleep(&(struct timespec){.tv_nsec = CONFINED_CHECK_NS}, NULL);
+    }
 }
 
 static int exit_code(int status)
@@ -148,27 +173,27 @@ static int exit_code(int status)
  * Pid 1 is as tempting as any process of the container: whoever can trace it has no more than the others. Its exec has made it
  * the container's own, which CAP_SYS_PTRACE reaches (dumpable or not): hence nothing else runs before this is done (init_start).
  */
-static void confine(int fd)
+static void confine(struct handover *handover)
 {
-    size_t size;
-    char *bytes = fd >= 0 ? read_all(fd, &size) : NULL;
-    if (fd >= 0)
-        close(fd);
-    prctl(PR_SET_NO_NEW_PRIVS, 1, 0, 0, 0);
-    if (bytes && install_filter((const struct sock_filter *)(const void *)bytes, size / sizeof(struct sock_filter)) < 0)
+    set_capabilities(1u << CAP_KILL, 0, 0);
+    if (handover->length && install_filter(handover->filter, handover->length) < 0)
         _exit(EXIT_TSBOX);
-    free(bytes);
+    handover->confined = 1;
 }
 
 /* From here on pid 1 must not die before its child: nothing returns an error. */
 void init_main(char **words)
 {
-    int numbers[3];
+    int numbers[2];
     for (size_t i = 0; i < countof(numbers); i++) {
         numbers[i] = (int)strtol(words[i], NULL, 10);
         memset(words[i], 0, strlen(words[i]));
     }
     pid_t child = numbers[0];
+    struct handover *handover = map_handover(numbers[1]);
+    close(numbers[1]);
+    if (!handover)
+        _exit(EXIT_TSBOX);
     sigset_t all;
     sigfillset(&all);
     sigprocmask(SIG_SETMASK, &all, NULL);
@@ -177,9 +202,7 @@ void init_main(char **words)
     /* in a pid namespace that is not its own, orphans would go to somebody else's pid 1 */
     if (getpid() != 1)
         prctl(PR_SET_CHILD_SUBREAPER, 1, 0, 0, 0);
-    set_capabilities(1u << CAP_KILL, 0, 0);
-    confine(numbers[1]);
-    close(numbers[2]);
+    confine(handover);
 
     for (;;) {
         /* First reap, then wait: a child that ended before the mask was set has sent its signal. */

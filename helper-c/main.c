@@ -50,7 +50,7 @@ static const struct {
 
 int main(int argc, char **argv)
 {
-    if (argc == 4 && strcmp(argv[0], "init") == 0)
+    if (argc == 3 && strcmp(argv[0], "init") == 0)
         init_main(argv + 1);
     /* A monitor that starts its container again does not lose a signal that came meanwhile. */
     reset_signals(argc > 3 && strcmp(argv[3], "restarted") == 0);

@@ -12,7 +12,7 @@
  * koffi stays outside: it brings a binary of its own.
  */
 import { execFileSync } from "node:child_process";
-import { copyFileSync, mkdtempSync, readdirSync, rmSync, writeFileSync } from "node:fs";
+import { copyFileSync, mkdirSync, mkdtempSync, readdirSync, rmSync, writeFileSync } from "node:fs";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
 import { type BuildOptions, build } from "esbuild";
@@ -46,6 +46,7 @@ const commonJS: BuildOptions = {
 };
 
 // V8 knows a cache's source by its length alone: one that a failed build left could be taken for that of another source
+mkdirSync("dist", { recursive: true });
 for (const name of readdirSync("dist").filter((name) => name.endsWith(".cache"))) rmSync(join("dist", name));
 
 const built = await Promise.all([

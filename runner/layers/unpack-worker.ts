@@ -42,6 +42,8 @@ export class UnpackWorker {
   #worker: Worker | undefined;
   #memory: WebAssembly.Memory | undefined;
   #descriptor: number | undefined;
+  /** Memory cannot be shared here. */
+  #alone = false;
 
   start(): Worker {
     if (this.#worker === undefined) {
@@ -58,13 +60,13 @@ export class UnpackWorker {
    * shared.
    */
   memory(): number | undefined {
-    if (this.#memory === undefined) {
+    if (this.#memory === undefined && !this.#alone) {
       const memory = unpackMemory();
       try {
         this.#descriptor = shareMemory(new Uint8Array(memory.buffer));
         this.#memory = memory;
       } catch {
-        return undefined;
+        this.#alone = true;
       }
     }
     return this.#descriptor;

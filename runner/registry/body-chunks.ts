@@ -20,6 +20,12 @@ const takers = new WeakMap<Socket, Taker | undefined>();
 export function plainConnection(options: TcpNetConnectOpts): Socket {
   const space = Buffer.allocUnsafeSlow(PIECE);
   let filled = 0;
+  const pass = (socket: Socket) => {
+    const taker = takers.get(socket);
+    const bytes = space.subarray(0, Math.min(filled, taker?.left ?? 0));
+    filled = 0;
+    if (bytes.length > 0) taker?.take(bytes);
+  };
   const onread = {
     buffer: () => space.subarray(filled, filled + READ_SIZE),
     callback(this: Socket, count: number, buffer: Uint8Array) {
@@ -31,14 +37,14 @@ export function plainConnection(options: TcpNetConnectOpts): Socket {
       filled += count;
       // a read that is not full was the last one for now
       if (count === READ_SIZE && filled < Math.min(PIECE, taker.left)) return true;
-      const bytes = space.subarray(0, Math.min(filled, taker.left));
-      filled = 0;
-      taker.take(bytes);
+      pass(this);
       return true;
     },
   };
   const socket = connect({ ...options, onread } as TcpNetConnectOpts);
   takers.set(socket, undefined);
+  // before the parser hears of it: what has come is not lost
+  for (const end of ["end", "error"]) socket.on(end, () => pass(socket));
   return socket;
 }
 

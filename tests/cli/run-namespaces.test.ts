@@ -231,7 +231,6 @@ able("pause and stop of one with the host's pid namespace touch its own processe
 });
 
 able("what shares a pid namespace goes with its monitor, too", async () => {
-  await tsbox("run", "-d", "--name", "orphans", "--pid", "host", "base", "sh", "-c", "(sleep 615 &); sleep 616");
   const sleeping = () =>
     readdirSync("/proc").filter((name) => {
       try {
@@ -240,10 +239,15 @@ able("what shares a pid namespace goes with its monitor, too", async () => {
         return false;
       }
     });
-  await until(() => sleeping().length === 2);
-  process.kill(Number(await field("orphans", "{{.State.MonitorPid}}")), "SIGKILL");
-  await until(() => sleeping().length === 0);
-  await tsbox("rm", "-f", "orphans");
+  for (const init of [[], ["--init"]]) {
+    const flags = ["-d", "--name", "orphans", "--pid", "host", ...init];
+    await tsbox("run", ...flags, "base", "sh", "-c", "(sleep 615 &); sleep 616");
+    await until(() => sleeping().length === 2);
+    assert.is((await tsbox("exec", "orphans", "true")).code, 0);
+    process.kill(Number(await field("orphans", "{{.State.MonitorPid}}")), "SIGKILL");
+    await until(() => sleeping().length === 0);
+    await tsbox("rm", "-f", "orphans");
+  }
 });
 
 able("--dns, --dns-search and --dns-option make resolv.conf; inspect tells them", async () => {
