@@ -38,6 +38,11 @@ async function serve(answer: (socket: Socket, count: number) => void) {
 
 const head = (length: number | string) => `HTTP/1.1 200 OK\r\nContent-Length: ${length}\r\n\r\n`;
 
+async function assertRejects(work: Promise<unknown>): Promise<void> {
+  const [result] = await Promise.allSettled([work]);
+  assert.is(result?.status, "rejected");
+}
+
 async function received(answer: IncomingMessage): Promise<Buffer> {
   const chunks: Buffer[] = [];
   await eachChunk(answer, (chunk) => void chunks.push(Buffer.from(chunk)));
@@ -124,6 +129,19 @@ test("eachChunk() gives what has come while the rest is not there, and more at o
   });
   assert.ok(Buffer.concat(chunks).equals(BODY));
   assert.ok(chunks.some((chunk) => chunk.length > 65_536));
+});
+
+test("eachChunk() gives all that came before a body was cut off, also where it waits for more to come", async () => {
+  await using server = await serve(async (socket) => {
+    socket.write(head(BODY.length));
+    await sleep(50);
+    // a full read, behind which there may be more
+    socket.end(BODY.subarray(0, 65_536));
+  });
+  let length = 0;
+  const answer = await server.ask();
+  await assertRejects(eachChunk(answer, (chunk) => void (length += chunk.length)));
+  assert.is(length, 65_536);
 });
 
 test("eachChunk() takes no more than was announced", async () => {
