@@ -21,6 +21,7 @@
 #include <sys/wait.h>
 #include <time.h>
 
+/* Between two looks at what pid 1 has said: no call of pid 1 may be needed to wake whoever waits (struct handover). */
 enum { CONFINED_CHECK_NS = 50 * 1000 };
 
 /* Where mounts cannot be cloned: a sealed copy in memory. */
@@ -82,7 +83,8 @@ static void keep_kill_capability(void)
         prctl(PR_CAP_AMBIENT, PR_CAP_AMBIENT_RAISE, CAP_KILL, 0, 0);
 }
 
-/* Before that exec nobody inside can trace this process, after it whoever may: in a shared pid namespace others are there already. */
+/* The exec gives nothing but CAP_KILL. It makes a process that those inside may trace, which they could not before; and in a shared pid
+ * namespace others are there already. */
 static void give_up_gains(void)
 {
     for (int capability = 0; prctl(PR_CAPBSET_READ, capability, 0, 0, 0) >= 0; capability++)
