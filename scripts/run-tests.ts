@@ -12,7 +12,7 @@ import { runStep } from "./testing/step.ts";
 
 /** Two cores are what the tests are written for; more at once and the kernel's locks are what is tested. */
 const AT_ONCE = 2;
-const FILE_SECONDS = 120;
+const FILE_SECONDS = 300;
 const STAGE_SECONDS = 600;
 
 interface Step {

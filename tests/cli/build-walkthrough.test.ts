@@ -1,9 +1,9 @@
 import { existsSync, mkdirSync, readFileSync, renameSync, rmSync } from "node:fs";
-import { createServer } from "node:net";
 import { join } from "node:path";
 import { test } from "uvu";
 import * as assert from "uvu/assert";
 import { need } from "../support/need.ts";
+import { freePort } from "../support/ports.ts";
 import { startRegistry } from "../support/registry.ts";
 import { PASSWORD, USER } from "../support/token-server.ts";
 import { ROOT, runProgram } from "../support/tsbox.ts";
@@ -48,14 +48,6 @@ async function pythonRoot(): Promise<string | undefined> {
   }
   renameSync(unfinished, made);
   return made;
-}
-
-async function freePort(): Promise<number> {
-  const server = createServer();
-  await new Promise<void>((resolve) => server.listen(0, "127.0.0.1", resolve));
-  const { port } = server.address() as { port: number };
-  await new Promise((resolve) => server.close(resolve));
-  return port;
 }
 
 need(["user-namespace", "mmdebstrap", "docker-registry", "curl"], test)(

@@ -2,11 +2,12 @@
 import { createHash, randomBytes } from "node:crypto";
 import { once } from "node:events";
 import { readdirSync, readFileSync } from "node:fs";
-import { connect, createServer, type Socket } from "node:net";
+import { connect, type Socket } from "node:net";
 import { networkInterfaces } from "node:os";
 import { buffer } from "node:stream/consumers";
 import { test } from "uvu";
 import * as assert from "uvu/assert";
+import { freePort, freePorts } from "../support/ports.ts";
 import { workspace } from "../support/tsbox.ts";
 import { until } from "./support/until.ts";
 
@@ -16,18 +17,14 @@ const tsbox = (...args: string[]) => box.tsbox(...args);
 const hasIPv6 = Object.values(networkInterfaces()).some((list) => list?.some(({ address }) => address === "::1"));
 
 const WEB = "mkdir -p /srv; hostname >/srv/index.html; exec httpd -f -p 80 -h /srv";
-const web = (...flags: string[]) => tsbox("run", "-d", ...flags, "base", "sh", "-c", WEB);
+const web = (...flags: string[]) => serve(...flags, "base", "sh", "-c", WEB);
 /** A server of this machine's own Node, which the image "host" has. */
-const node = (script: string, ...flags: string[]) =>
-  tsbox("run", "-d", ...flags, "host", process.execPath, "-e", script);
+const node = (script: string, ...flags: string[]) => serve(...flags, "host", process.execPath, "-e", script);
 
-async function freePort(): Promise<number> {
-  const server = createServer().listen(0);
-  await once(server, "listening");
-  const { port } = server.address() as { port: number };
-  server.close();
-  await once(server, "close");
-  return port;
+async function serve(...args: string[]) {
+  const result = await tsbox("run", "-d", ...args);
+  assert.is(result.code, 0, result.stderr);
+  return result;
 }
 
 /** The connection as it was left; programs inside need a moment before they listen. */
@@ -117,7 +114,7 @@ test("a port that is taken is refused before anything starts, with the name of w
   );
   assert.is((await tsbox("container", "exists", "second")).code, 1);
   // the other port was given back
-  assert.is((await web("--name", "third", "-p", `${free}:80`)).code, 0);
+  await web("--name", "third", "-p", `${free}:80`);
   await get(free);
   await remove("third", "web");
   await assertRefused(port);
@@ -181,7 +178,7 @@ test("-P publishes what is exposed, ranges pair, and one of several is chosen", 
   assert.match((await tsbox("port", "all")).stdout, /^80\/tcp -> 0\.0\.0\.0:\d+\n(.*\n)?81\/tcp -> /);
   assert.not.match((await tsbox("port", "all")).stdout, /^53\//m);
   await get(await hostPort("all", 80));
-  const first = await freePort();
+  const first = await freePorts(21);
   await web("--name", "range", "-p", `127.0.0.1:${first}-${first + 1}:80-81`);
   assert.is(
     (await tsbox("ps", "--filter", "name=range", "--format", "{{.Ports}}")).stdout,
