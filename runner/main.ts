@@ -54,6 +54,12 @@ const context: Context = {
 for (const kind of ["uncaughtException", "unhandledRejection"]) {
   process.on(kind, (error: unknown) => void report(error).then((code) => process.exit(code)));
 }
+// Node ends quietly when nothing is left to happen, also while a command still waits: that must not pass for success
+process.on("beforeExit", () => {
+  if (stoppedBy !== 0) process.exit(128 + stoppedBy);
+  process.stderr.write("tsbox: Cannot go on: what the command waits for will not come; this is a fault of tsbox\n");
+  process.exit(125);
+});
 void status().then(async (code) => {
   for (const stream of used) {
     await written(stream);

@@ -237,12 +237,12 @@ async function placeRecords(
   const flags = [...(options.overwrite ? ["overwrite"] : []), ...(options.root ? ["root"] : [])];
   const apply = applyLayer(side.plan({ op: "place", root, flags }));
   try {
-    const produced = produce(apply.sink).then(async (copied) => {
-      await ended(apply.sink);
+    const produced = produce(apply.sink).then((copied) => {
+      // not waited for: a sink whose reader has gone never says that it has ended
+      apply.sink.end();
       return copied;
     });
     produced.catch(() => {}); // told below
-    // all at once: a sink whose reader has gone may never say that it has ended
     const [copied] = await Promise.all([produced, apply.done]);
     return copied;
   } catch (error) {
@@ -297,13 +297,6 @@ async function extract(
 function written(sink: Writable, piece: Uint8Array): Promise<void> {
   return new Promise((resolve, reject) => {
     sink.write(piece, (error) => (error ? reject(error) : resolve()));
-  });
-}
-
-function ended(sink: Writable): Promise<void> {
-  return new Promise((resolve, reject) => {
-    sink.on("error", reject);
-    sink.end(resolve);
   });
 }
 

@@ -8,7 +8,12 @@ import { until } from "./support/until.ts";
 
 const box = workspace();
 test.after(() => box[Symbol.asyncDispose]());
-const tsbox = (...args: string[]) => box.tsbox(...args);
+
+async function tsbox(...args: string[]) {
+  const result = await box.tsbox(...args);
+  assert.is(result.code, 0, `tsbox ${args.join(" ")}: ${result.stderr}`);
+  return result;
+}
 
 interface Told {
   Type: string;
@@ -139,9 +144,9 @@ test("--since and --until are moments: RFC 3339, seconds, or a time back", async
   assert.ok(after.every((time) => time >= middle - 1e6));
   assert.equal(await count("--since", "0s"), []);
   assert.is((await count("--since", "1h", "--filter", "scope=local")).length, all.length);
-  assert.match((await tsbox("events", "--since", "yesterday")).stderr, /expected a time/);
+  assert.match((await box.tsbox("events", "--since", "yesterday")).stderr, /expected a time/);
   // a moment to come ends it
-  const soon = String((Date.now() + 1500) / 1000);
+  const soon = String((Date.now() + 4000) / 1000);
   const following = tsbox("events", "--until", soon, "--format", "{{.Action}}", "-f", "event=tag");
   await until(async () => {
     await tsbox("tag", "made", "again");

@@ -4,6 +4,7 @@ import { once } from "node:events";
 import { chmodSync, readFileSync, writeFileSync } from "node:fs";
 import { createServer } from "node:net";
 import { join } from "node:path";
+import { createInterface } from "node:readline/promises";
 import { test } from "uvu";
 import * as assert from "uvu/assert";
 import { need } from "../support/need.ts";
@@ -122,8 +123,14 @@ able("IPC objects and keys of the host are out of reach, also without a filter",
   const number = String(0x5b0000 + (process.pid & 0xffff));
   const host = spawn(join(folder, "attack"), ["make-ipc", number], { stdio: ["pipe", "pipe", "inherit"] });
   const ended = once(host, "exit");
-  await once(host.stdout, "data");
+  let made = "";
+  // the key is the last that it makes
+  for await (const line of createInterface({ input: host.stdout })) {
+    made += `${line}\n`;
+    if (line.startsWith("key ")) break;
+  }
   try {
+    assert.match(made, /^key ok$/m);
     assert.match((await loggedIn(join(folder, "attack"), "keys")).stdout, / ok$/m);
     const filters = ["unconfined", allow].map((name) => [...all, "--security-opt", `seccomp=${name}`]);
     for (const flags of [[], ...filters]) {
