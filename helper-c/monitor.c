@@ -212,6 +212,20 @@ static void handle_signals(struct monitor *monitor)
 
 /*** The end ***/
 
+static bool can_read(const struct stream *stream)
+{
+    return stream->from >= 0 && !stream_pending(stream);
+}
+
+/* After the end: pipes hold what was written last. Background processes of a joined program may keep
+ * them open; what is not there now is not waited for. */
+static bool drained(struct stream *stream)
+{
+    while (can_read(stream) && stream_read(stream))
+        ;
+    return !stream_pending(stream);
+}
+
 static void reap(struct monitor *monitor)
 {
     struct rusage usage;
@@ -224,6 +238,9 @@ static void reap(struct monitor *monitor)
     int status = monitor->status, signal = WIFSIGNALED(status) ? WTERMSIG(status) : 0;
     if (!monitor->executed && ends_with_exec(&monitor->run->plan))
         return;
+    /* Whoever has seen the event finds the log whole. */
+    drained(&monitor->out);
+    drained(&monitor->err);
     uint64_t kills = 0;
     cgroup_oom_kills(&kills);
     bool oom = signal == SIGKILL && oom_is_likely(monitor);
@@ -264,11 +281,6 @@ static int milliseconds_left(const struct monitor *monitor)
     return left <= 0 ? 0 : left > (int64_t)INT32_MAX * 1000000 ? INT32_MAX : (int)((left + 999999) / 1000000);
 }
 
-static bool can_read(const struct stream *stream)
-{
-    return stream->from >= 0 && !stream_pending(stream);
-}
-
 /* What a stream waits for: room for what it holds, or more to read. A pipe into the container is
  * watched even when idle: poll reports its reader's end without being asked. */
 static void watch(const struct stream *stream, bool readable, struct pollfd *from, struct pollfd *to)
@@ -288,15 +300,6 @@ static void handle_stream(struct stream *stream, const struct pollfd *from, cons
         stream->from = stream->to = -1;
     else if (from->revents)
         stream_read(stream);
-}
-
-/* After the end: pipes hold what was written last. Background processes of a joined program may keep
- * them open; what is not there now is not waited for. */
-static bool drained(struct stream *stream)
-{
-    while (can_read(stream) && stream_read(stream))
-        ;
-    return !stream_pending(stream);
 }
 
 static void hang_up_if_broken(struct monitor *monitor)

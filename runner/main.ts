@@ -8,7 +8,7 @@ import { Restated } from "./cli/verb.ts";
 const SIGNALS = { SIGHUP: 1, SIGINT: 2, SIGTERM: 15 } as const;
 
 /** Time for a command to clean up after a signal before the process ends without it. */
-const GRACE = 3000;
+const GRACE = 10_000;
 
 /** Only while Node itself works: a container in the foreground has replaced this process, and gets its signals directly. */
 let stopping: AbortController | undefined;

@@ -13,9 +13,9 @@ export async function ask(context: Context, question: string, hidden: boolean): 
       exitCode: 1,
     });
   }
-  context.stderr.write(question);
-  // only raw mode keeps the terminal itself from showing what is typed
+  // only raw mode keeps the terminal itself from showing what is typed, be it at once
   stdin.setRawMode(hidden);
+  context.stderr.write(question);
   try {
     return await readLine(context.signal);
   } finally {

@@ -140,8 +140,8 @@ const TRANSITIONS: { [K in ContainerEvent["event"]]?: Transition<Extract<Contain
 export type IsAlive = (pid: number, startTime: string, boot: string) => boolean;
 
 /**
- * The state is a fold over the events, checked against the world: a process that is said to run but is not there any more was lost (its monitor was
- * killed, or the machine rebooted), and nobody is left to start again what waits for that.
+ * The state is a fold over the events, checked against the world: a process that is said to run but is not there any more, as little as its
+ * monitor, was lost (both were killed, or the machine rebooted), and nobody is left to start again what waits for that.
  */
 export function foldState(events: ContainerEvent[], alive: IsAlive): ContainerState {
   let state = CREATED;
@@ -153,6 +153,8 @@ export function foldState(events: ContainerEvent[], alive: IsAlive): ContainerSt
     return { ...state, status: "dead" };
   }
   if (isUp(state) && !alive(state.pid, state.startTime, state.boot)) {
+    // its monitor is about to say how it ended
+    if (alive(state.monitor, state.monitorStartTime, state.boot)) return state;
     return { ...state, status: "exited", pid: 0, exitCode: 137, reason: "lost" };
   }
   if (state.status === "restarting" && !alive(state.monitor, state.monitorStartTime, state.boot)) {

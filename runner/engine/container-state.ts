@@ -15,11 +15,18 @@ import type { Engine } from "./engine.ts";
 
 /** The state of a container now: its events, checked against the processes that exist in this boot. */
 export function containerState(engine: Engine, record: ContainerRecord): ContainerState {
-  const events = readEvents(`${engine.containers.dir(record.id)}/events`) as ContainerEvent[];
-  return foldState(
-    events,
-    (pid, startTime, boot) => (boot || record.bootID) === engine.host.bootID && isAlive(pid, startTime),
-  );
+  const read = () => readEvents(`${engine.containers.dir(record.id)}/events`) as ContainerEvent[];
+  const fold = (events: ContainerEvent[]) =>
+    foldState(
+      events,
+      (pid, startTime, boot) => (boot || record.bootID) === engine.host.bootID && isAlive(pid, startTime),
+    );
+  const events = read();
+  const state = fold(events);
+  if (state.reason !== "lost") return state;
+  // its last word may have come between the reading and the look at its processes
+  const later = read();
+  return later.length > events.length ? fold(later) : state;
 }
 
 /** Adds what the runner itself has done to the container's events. */

@@ -92,8 +92,14 @@ class LogReader {
       const next = this.#newer(this.#fd);
       if (next === undefined) return;
       yield* this.#readOpen();
+      const opened = this.#open(next.path);
+      // set aside meanwhile: the name is another's by now
+      if (opened !== undefined && fstatSync(opened).ino !== next.inode) {
+        closeSync(opened);
+        continue;
+      }
       this.close();
-      this.#fd = this.#open(next);
+      this.#fd = opened;
       this.#offset = 0;
     }
   }
@@ -117,10 +123,10 @@ class LogReader {
   }
 
   /** The file after the open one; the oldest, if that has been removed meanwhile. */
-  #newer(fd: number): string | undefined {
-    const files = this.#files();
+  #newer(fd: number): { path: string; inode: number | undefined } | undefined {
+    const files = this.#files().map((path) => ({ path, inode: inode(path) }));
     const own = fstatSync(fd);
-    const at = files.findIndex((path) => inode(path) === own.ino);
+    const at = files.findIndex((file) => file.inode === own.ino);
     // a log of one file is emptied instead
     if (at >= 0 && at === files.length - 1 && own.size < this.#offset) this.#offset = 0;
     return at < 0 ? files[0] : files[at + 1];

@@ -149,6 +149,7 @@ async function collect(server: HelperServer, plan: Plan, action: string, input: 
   const { timeout, signal } = input;
   const run = await server.run({ ...plan, ...(timeout !== undefined && { timeout }) }, input.stdin);
   signal?.addEventListener("abort", run.kill, { once: true });
+  if (signal?.aborted) run.kill(); // while it was started
   try {
     const [stdout, stderr, events] = await Promise.all([run.stdout, run.stderr, run.events]);
     signal?.throwIfAborted();

@@ -1,8 +1,12 @@
+import { join } from "node:path";
+import { setTimeout as sleep } from "node:timers/promises";
 import { TsboxError } from "../base/error.ts";
 import { Cgroup } from "../cgroup/group.ts";
-import type { ContainerRecord } from "../container/record.ts";
+import { type ContainerRecord, RESTART_POLICY } from "../container/record.ts";
 import { type ContainerState, isUp } from "../container/state.ts";
+import { readText } from "../sys/host-facts.ts";
 import { sendSignal, waitForExit } from "../sys/native.ts";
+import { isAlive } from "../sys/process.ts";
 import { containerState, tell } from "./container-state.ts";
 import type { Engine } from "./engine.ts";
 import { signalNumber } from "./signals.ts";
@@ -46,7 +50,10 @@ export async function stopRecord(
     if (isUp(containerState(engine, record))) await stopRecord(engine, record, timeout, signal, why);
     return;
   }
-  if (!isUp(state)) return;
+  if (!isUp(state)) {
+    if (await startsAgain(engine, record, state, why)) await stopRecord(engine, record, timeout, signal, why);
+    return;
+  }
   markStopped(engine, record, why);
   // what stands still hears no signal but SIGKILL
   if (state.status === "paused" && signalNumber(signal) !== SIGKILL)
@@ -62,14 +69,31 @@ export async function stopRecord(
   tell(engine, record, "stop");
 }
 
+/** Between an end and the next life by a policy a monitor says nothing for a moment: it hears of the stop, unless it has begun that life. */
+async function startsAgain(
+  engine: Engine,
+  record: ContainerRecord,
+  state: ContainerState,
+  why: "stop" | "keep",
+): Promise<boolean> {
+  const policy = readText(join(engine.containers.dir(record.id), RESTART_POLICY)).trim();
+  const isThere = () => isAlive(state.monitor, state.monitorStartTime);
+  if (state.status !== "exited" || policy === "" || policy === "no" || !isThere()) return false;
+  markStopped(engine, record, why);
+  for (const deadline = performance.now() + PATIENCE; isThere() && performance.now() < deadline; await sleep(5)) {
+    if (containerState(engine, record).status !== "exited") return true;
+  }
+  return false;
+}
+
 /** The first process takes the others of its namespace with it; a cgroup ends all of them in one step. */
 function killAll(state: ContainerState): void {
   sendSignal(state.pid, state.startTime, SIGKILL);
   if (state.cgroup !== "") new Cgroup(state.cgroup).kill();
 }
 
-/** Sends one signal to a running container's first process. */
-export function kill(engine: Engine, word: string, signal: string): ContainerRecord {
+/** Sends one signal to a running container's first process; SIGKILL, which nothing survives, until it has ended. */
+export async function kill(engine: Engine, word: string, signal: string): Promise<ContainerRecord> {
   const number = signalNumber(signal);
   const record = engine.containers.find(word);
   const state = containerState(engine, record);
@@ -82,7 +106,9 @@ export function kill(engine: Engine, word: string, signal: string): ContainerRec
   // as docker: who sends what ends it does not want it started again
   if (number === SIGKILL || number === signalNumber(record.stopSignal)) markStopped(engine, record);
   tell(engine, record, "kill", { signal: String(number) });
-  if (number === SIGKILL) killAll(state);
-  else sendSignal(state.pid, state.startTime, number);
+  if (number === SIGKILL) {
+    killAll(state);
+    await untilEnded(engine, record, state, PATIENCE);
+  } else sendSignal(state.pid, state.startTime, number);
   return record;
 }

@@ -151,22 +151,21 @@ export function volumesOfImage(
 export async function makeVolumesOf(engine: Engine, mounts: UserMount[], work: () => void): Promise<void> {
   const layout = storeLayout(engine.root);
   await withVolumes(layout, () => {
-    for (const mount of mounts) {
-      if (mount.name === undefined || readVolume(layout, mount.name) !== undefined) continue;
-      if (mount.make === undefined) {
-        throw new TsboxError(`Cannot mount volume "${mount.name}": it was removed just now`, {
-          code: "NO_SUCH_VOLUME",
-          hint: "run the command again",
-        });
-      }
-      makeVolume(layout, {
-        name: mount.name,
-        created: new Date().toISOString(),
-        ...mount.make,
-        anonymous: mount.anonymous ?? false,
+    const missing = mounts.flatMap(({ name, make, anonymous = false }) => {
+      if (name === undefined || readVolume(layout, name) !== undefined) return [];
+      if (make !== undefined) return [{ name, anonymous, ...make }];
+      throw new TsboxError(`Cannot mount volume "${name}": it was removed just now`, {
+        code: "NO_SUCH_VOLUME",
+        hint: "run the command again",
       });
-      tellVolume(engine, "create", { name: mount.name, labels: mount.make.labels });
-    }
+    });
+    // first, so that whenever we are killed somebody's record leads to the volumes
     work();
+    for (const volume of missing) {
+      // mounted at two places
+      if (readVolume(layout, volume.name) !== undefined) continue;
+      makeVolume(layout, { created: new Date().toISOString(), ...volume });
+      tellVolume(engine, "create", { name: volume.name, labels: volume.labels });
+    }
   });
 }

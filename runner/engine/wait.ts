@@ -6,6 +6,7 @@ import { type ContainerEvent, type ContainerState, foldState, isUp } from "../co
 import { readEvents } from "../helper/events.ts";
 import { readText } from "../sys/host-facts.ts";
 import { waitForExit } from "../sys/native.ts";
+import { isAlive } from "../sys/process.ts";
 import { containerState } from "./container-state.ts";
 import type { Engine } from "./engine.ts";
 import { healthStatus } from "./health.ts";
@@ -42,20 +43,25 @@ export async function waitFor(
   interval = 50,
 ): Promise<number> {
   const record = engine.containers.find(word);
-  let code = 0;
-  for (;;) {
-    if (!existsSync(engine.containers.dir(record.id))) {
-      // it can never be anything else any more
-      return conditions.includes("removed") || conditions.includes("exited") || conditions.includes("stopped")
-        ? code
-        : -1;
+  // the folder may go between two looks: an open file still tells how it ended
+  let events: number | undefined;
+  try {
+    for (;;) {
+      events ??= openEvents(engine, record);
+      if (!existsSync(engine.containers.dir(record.id))) {
+        // it can never be anything else any more
+        return ["removed", "exited", "stopped"].some((one) => conditions.includes(one))
+          ? lastState(events).exitCode
+          : -1;
+      }
+      const state = containerState(engine, record);
+      if (conditions.some((one) => CONDITIONS[one]?.(state, healthStatus(engine, record)))) {
+        return state.status === "exited" ? state.exitCode : -1;
+      }
+      await sleep(interval);
     }
-    const state = containerState(engine, record);
-    if (conditions.some((one) => CONDITIONS[one]?.(state, healthStatus(engine, record)))) {
-      return state.status === "exited" ? state.exitCode : -1;
-    }
-    if (state.status === "exited") code = state.exitCode;
-    await sleep(interval);
+  } finally {
+    if (events !== undefined) closeSync(events);
   }
 }
 
@@ -92,16 +98,14 @@ async function ended(
     if (performance.now() >= deadline) return undefined;
   }
   // the process is gone; its monitor writes the status a moment later, unless it was killed itself
-  for (let round = 0; round < 200; round++) {
+  for (let round = 0; round < (isAlive(running.monitor, running.monitorStartTime) ? 2000 : 200); round++) {
     const state = containerState(engine, record);
     if (!isUp(state) && state.reason !== "lost") {
       // with --rm the monitor now removes the folder; the caller may want the name again
       if (!record.autoRemove || isKept(engine, record)) return state;
     }
     if (!existsSync(engine.containers.dir(record.id))) {
-      return events === undefined
-        ? { ...running, status: "exited", pid: 0 }
-        : foldState(readEvents(events) as ContainerEvent[], () => false);
+      return events === undefined ? { ...running, status: "exited", pid: 0 } : lastState(events);
     }
     await sleep(5);
   }
@@ -111,6 +115,11 @@ async function ended(
 /** Whoever stops it will start it again. */
 function isKept(engine: Engine, record: ContainerRecord): boolean {
   return readText(join(engine.containers.dir(record.id), STOP_MARK)) === "keep";
+}
+
+/** What the events of a container say that is not there any more. */
+function lastState(events: number | undefined): ContainerState {
+  return foldState(events === undefined ? [] : (readEvents(events) as ContainerEvent[]), () => false);
 }
 
 function openEvents(engine: Engine, record: ContainerRecord): number | undefined {

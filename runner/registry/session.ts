@@ -71,7 +71,7 @@ export class Session {
       const challenge = parseChallenge(String(answer.headers["www-authenticate"] ?? ""));
       if (!challenge || !this.#isOwn(answer.url)) break;
       answer.body.resume();
-      if (sent !== undefined) this.#authorizations.delete(scopeKey(scopes, challenge));
+      if (sent !== undefined) await this.#forget(scopeKey(scopes, challenge), sent);
       this.#challenge = challenge;
       const fresh = await this.#authorization(scopes, action);
       if (fresh === undefined || fresh === sent) break;
@@ -91,6 +91,13 @@ export class Session {
       throw new RegistryError(`Cannot ${action}: ${answer.url.host} does not say where to go on`, 0);
     }
     return redirected(location, answer.url, action);
+  }
+
+  /** Unless another request, refused as well, has got a fresh one meanwhile. */
+  async #forget(key: string, refused: string): Promise<void> {
+    const known = this.#authorizations.get(key);
+    const current = await known?.catch(() => refused);
+    if (current === refused && this.#authorizations.get(key) === known) this.#authorizations.delete(key);
   }
 
   #isOwn(url: URL): boolean {

@@ -241,7 +241,6 @@ def until(word):
 until(b"Username: ")
 os.write(fd, b"frix\\x7fend\\r")
 until(b"Password: ")
-time.sleep(0.3)
 os.write(fd, b"open sesamo\\x7fe\\r")
 until(b"Login Succeeded")
 sys.stdout.buffer.write(seen)

@@ -101,8 +101,8 @@ it("a timeout and an aborted signal end the command and reject", async () => {
   const told = await script(`
     const box = await sandbox({ image: "base" });
     const codes = [];
-    for (const input of [{ timeout: 100 }, { signal: AbortSignal.timeout(100) }]) {
-      await box.run(["sleep", "60"], input).then(() => codes.push("none"), (e) => codes.push(e.code === "TIMEOUT" ? e.message : e.name));
+    for (const input of [() => ({ timeout: 100 }), () => ({ signal: AbortSignal.timeout(100) })]) {
+      await box.run(["sleep", "60"], input()).then(() => codes.push("none"), (e) => codes.push(e.code === "TIMEOUT" ? e.message : e.name));
     }
     await box.run(["true"], { signal: AbortSignal.abort() }).catch((e) => codes.push(e.name));
     await box.close();

@@ -70,12 +70,13 @@ test("update changes the policy that the next end meets", async () => {
 });
 
 test("wait --condition", async () => {
-  await tsbox("create", "--name", "soon", "base", "sh", "-c", "sleep 0.5; exit 3");
+  await tsbox("create", "--name", "soon", "base", "sh", "-c", "until [ -e /go ]; do sleep 0.05; done; exit 3");
   const running = tsbox("wait", "--condition", "running", "soon");
   const exited = tsbox("wait", "--condition", "exited", "soon");
   const removed = tsbox("wait", "--condition=removed", "soon");
   await tsbox("start", "soon");
   assert.is((await running).stdout, "-1\n");
+  await tsbox("exec", "soon", "touch", "/go");
   assert.is((await exited).stdout, "3\n");
   await tsbox("rm", "soon");
   assert.is((await removed).stdout, "3\n");

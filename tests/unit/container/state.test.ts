@@ -55,6 +55,11 @@ test("foldState() sees a container as lost whose process is gone without a word"
   assert.equal([state.status, state.reason, state.pid], ["exited", "lost", 0]);
 });
 
+test("foldState() waits for the word of a monitor that is still there", () => {
+  const state = foldState([created, exec], (pid) => pid === created.monitor);
+  assert.equal([state.status, state.pid], ["running", 10]);
+});
+
 test("foldState() remembers a failed set-up as never started", () => {
   const failed: HelperEvent = {
     event: "failed",
