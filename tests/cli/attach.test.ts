@@ -1,10 +1,11 @@
 /** attach: clients of a running container, without a terminal. */
 import { once } from "node:events";
 import { readFileSync } from "node:fs";
+import { constants } from "node:os";
 import { test } from "uvu";
 import * as assert from "uvu/assert";
 import { TSBOX, workspace } from "../support/tsbox.ts";
-import { until } from "./support/until.ts";
+import { until } from "../support/until.ts";
 
 const box = workspace();
 test.after(() => box[Symbol.asyncDispose]());
@@ -20,8 +21,12 @@ function attach(...args: string[]) {
   child.stderr?.on("data", (data) => {
     shown.err += data;
   });
-  /** Node has made way for the client itself. */
-  const ready = until(() => readFileSync(`/proc/${child.pid}/comm`, "utf8").startsWith("tsbox-helper"));
+  /** Node has made way for the client itself, which takes signals: one that comes before ends it. */
+  const ready = until(() => {
+    const status = readFileSync(`/proc/${child.pid}/status`, "utf8");
+    const blocked = BigInt(`0x${/^SigBlk:\s*([0-9a-f]+)/m.exec(status)?.[1] ?? "0"}`);
+    return /^Name:\s*tsbox-helper$/m.test(status) && (blocked & (1n << BigInt(constants.signals.SIGINT - 1))) !== 0n;
+  });
   return { child, shown, ready, ended: once(child, "close") };
 }
 

@@ -4,9 +4,9 @@ import * as assert from "uvu/assert";
 import { need } from "../support/need.ts";
 import { leftovers } from "../support/store.ts";
 import { TSBOX } from "../support/tsbox.ts";
+import { until } from "../support/until.ts";
 import { type BuildWorkspace, buildWorkspace } from "./support/build.ts";
 import { terminal } from "./support/terminal.ts";
-import { until } from "./support/until.ts";
 
 const able = need("user-namespace", test);
 const shown = need(["user-namespace", "not-root", "tmux"], test);

@@ -6,6 +6,7 @@ import { join } from "node:path";
 import { test } from "uvu";
 import * as assert from "uvu/assert";
 import { need } from "../support/need.ts";
+import { until } from "../support/until.ts";
 import { buildWorkspace, count } from "./support/build.ts";
 
 const onKernel = need("user-namespace", test);
@@ -103,7 +104,7 @@ need(["user-namespace", "ssh-agent"], test)("RUN --mount=type=ssh reaches the ca
   const socket = join(box.dir, "agent");
   const agent = spawn("ssh-agent", ["-D", "-a", socket], { stdio: "ignore" });
   try {
-    for (let round = 0; round < 100 && !existsSync(socket); round++) await new Promise((done) => setTimeout(done, 20));
+    await until(() => existsSync(socket));
     const text =
       'FROM base\nRUN --mount=type=ssh test -S $SSH_AUTH_SOCK && echo $SSH_AUTH_SOCK > /where\nRUN test -z "$SSH_AUTH_SOCK"\n';
     const { code, stderr } = await box.build(text, ["--ssh", `default=${socket}`]);

@@ -7,8 +7,8 @@ import { freePort } from "../support/ports.ts";
 import { startRegistry } from "../support/registry.ts";
 import { PASSWORD, USER } from "../support/token-server.ts";
 import { ROOT, runProgram } from "../support/tsbox.ts";
+import { until } from "../support/until.ts";
 import { type BuildWorkspace, buildWorkspace, count } from "./support/build.ts";
-import { until } from "./support/until.ts";
 
 const APP = `import os, socket
 from flask import Flask

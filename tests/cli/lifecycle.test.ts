@@ -1,10 +1,12 @@
 /** ps, stop, kill, rm, wait, inspect: a container from its start to its end. */
-import { appendFileSync, existsSync, readdirSync, readFileSync } from "node:fs";
+import { appendFileSync, existsSync, readdirSync, readFileSync, readlinkSync, writeFileSync } from "node:fs";
 import { join } from "node:path";
+import type { Readable } from "node:stream";
+import { text } from "node:stream/consumers";
 import { test } from "uvu";
 import * as assert from "uvu/assert";
 import { workspace } from "../support/tsbox.ts";
-import { until } from "./support/until.ts";
+import { until } from "../support/until.ts";
 
 const box = workspace();
 test.after(() => box[Symbol.asyncDispose]());
@@ -125,6 +127,16 @@ test("kill refuses what is no signal", async () => {
   assert.match(stderr, /NOPE/);
 });
 
+function openFiles(pid: number | undefined): string[] {
+  return readdirSync(`/proc/${pid}/fd`).flatMap((fd) => {
+    try {
+      return [readlinkSync(`/proc/${pid}/fd/${fd}`)];
+    } catch {
+      return []; // closed just now
+    }
+  });
+}
+
 test("wait blocks until the end, of several too", async () => {
   await tsbox("run", "-d", "--name", "w1", "base", "sh", "-c", "sleep 0.5; exit 3");
   await tsbox("run", "-d", "--name", "w2", "base", "sh", "-c", "exit 4");
@@ -132,8 +144,14 @@ test("wait blocks until the end, of several too", async () => {
 });
 
 test("wait of a container with --rm tells its status", async () => {
-  await tsbox("run", "-d", "--rm", "--name", "gone", "base", "sh", "-c", "sleep 1; exit 6");
-  assert.is((await tsbox("wait", "gone")).stdout, "6\n");
+  const script = "until [ -e /w/go ]; do sleep 0.05; done; exit 6";
+  await tsbox("run", "-d", "--rm", "--name", "gone", "-v", `${box.dir}:/w`, "base", "sh", "-c", script);
+  const waiting = box.start(["wait", "gone"]);
+  const status = text(waiting.stdout as Readable);
+  // it has the events open as long as it waits
+  await until(() => openFiles(waiting.pid).some((path) => path.endsWith("/events")));
+  writeFileSync(join(box.dir, "go"), "");
+  assert.is(await status, "6\n");
   assert.is((await tsbox("inspect", "gone")).code, 1);
 });
 
@@ -244,7 +262,8 @@ test("rm -f of a container with --rm, once it has been started again", async () 
   await tsbox("restart", "-t", "0", "r");
   assert.equal(await tsbox("rm", "-f", "r"), { code: 0, stdout: "r\n", stderr: "" });
   await until(async () => (await tsbox("ps", "-aq", "--filter", "name=^r$")).stdout === "");
-  assert.is((await tsbox("volume", "ls", "-q")).stdout, "");
+  // its monitor takes the folder first
+  await until(async () => (await tsbox("volume", "ls", "-q")).stdout === "");
 });
 
 test("a container whose rm was killed is dead, and goes with the next verb that changes the store", async () => {

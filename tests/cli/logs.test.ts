@@ -3,7 +3,7 @@ import { execFileSync } from "node:child_process";
 import { test } from "uvu";
 import * as assert from "uvu/assert";
 import { TSBOX, workspace } from "../support/tsbox.ts";
-import { until } from "./support/until.ts";
+import { until } from "../support/until.ts";
 
 const box = workspace();
 test.before(async () => {

@@ -9,7 +9,7 @@ import { test } from "uvu";
 import * as assert from "uvu/assert";
 import { freePort, freePorts } from "../support/ports.ts";
 import { workspace } from "../support/tsbox.ts";
-import { until } from "./support/until.ts";
+import { until } from "../support/until.ts";
 
 const box = workspace();
 test.after(() => box[Symbol.asyncDispose]());

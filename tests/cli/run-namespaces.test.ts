@@ -5,7 +5,7 @@ import { test } from "uvu";
 import * as assert from "uvu/assert";
 import { need } from "../support/need.ts";
 import { workspace } from "../support/tsbox.ts";
-import { until } from "./support/until.ts";
+import { until } from "../support/until.ts";
 
 const able = need("user-namespace", test);
 const box = workspace();

@@ -1,10 +1,10 @@
 import { existsSync, mkdirSync, readdirSync, readFileSync, writeFileSync } from "node:fs";
 import { join } from "node:path";
-import { setTimeout as sleep } from "node:timers/promises";
 import { test } from "uvu";
 import * as assert from "uvu/assert";
 import { need } from "../support/need.ts";
 import { ROOT, workspace } from "../support/tsbox.ts";
+import { until } from "../support/until.ts";
 
 const ESM = `import { sandbox } from ${JSON.stringify(join(ROOT, "dist/index.mjs"))};\n`;
 
@@ -148,7 +148,7 @@ it("a script that is killed takes its sandboxes with it", async () => {
     setTimeout(() => process.kill(process.pid, "SIGKILL"), 700);`,
   );
   await box.program(process.execPath, [path]);
-  for (let round = 0; round < 100 && containers(box.dir).length > 0; round++) await sleep(50);
+  await until(() => containers(box.dir).length === 0);
   assert.equal(containers(box.dir), []);
   assert.is(running(marker), false);
 });
@@ -162,7 +162,7 @@ it("a script that ends without closing its sandbox ends", async () => {
   );
   const { code, stdout } = await box.program(process.execPath, [path]);
   assert.equal([code, stdout], [0, "done\n"]);
-  for (let round = 0; round < 100 && containers(box.dir).length > 0; round++) await sleep(50);
+  await until(() => containers(box.dir).length === 0);
   assert.equal(containers(box.dir), []);
 });
 

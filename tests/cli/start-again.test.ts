@@ -4,7 +4,7 @@ import { join } from "node:path";
 import { test } from "uvu";
 import * as assert from "uvu/assert";
 import { workspace } from "../support/tsbox.ts";
-import { until } from "./support/until.ts";
+import { until } from "../support/until.ts";
 
 const box = workspace();
 test.after(() => box[Symbol.asyncDispose]());
@@ -55,10 +55,11 @@ test("restart gives a new process in the same container", async () => {
 });
 
 test("restart of a container with --rm keeps it, a stop removes it", async () => {
-  await tsbox("run", "-d", "--rm", "--name", "brief", "base", "sh", "-c", "echo life; echo x >/f; exec sleep 600");
+  await tsbox("run", "-d", "--rm", "--name", "brief", "base", "sh", "-c", "echo x >/f; echo life; exec sleep 600");
+  await until(async () => (await logs("brief")) === "life\n");
   assert.is((await tsbox("restart", "-t", "0", "brief")).code, 0);
-  assert.is((await tsbox("exec", "brief", "cat", "/f")).stdout, "x\n");
   await until(async () => (await logs("brief")) === "life\nlife\n");
+  assert.is((await tsbox("exec", "brief", "cat", "/f")).stdout, "x\n");
   assert.is((await tsbox("stop", "-t", "0", "brief")).code, 0);
   assert.is((await tsbox("inspect", "brief")).code, 1);
 });

@@ -5,7 +5,7 @@ import { test } from "uvu";
 import * as assert from "uvu/assert";
 import { has } from "../support/need.ts";
 import { workspace } from "../support/tsbox.ts";
-import { until } from "./support/until.ts";
+import { until } from "../support/until.ts";
 
 const box = workspace();
 test.after(() => box[Symbol.asyncDispose]());

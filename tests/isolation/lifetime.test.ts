@@ -5,9 +5,9 @@ import { join } from "node:path";
 import { setImmediate, setTimeout as sleep } from "node:timers/promises";
 import { test } from "uvu";
 import * as assert from "uvu/assert";
-import { until } from "../cli/support/until.ts";
 import { need } from "../support/need.ts";
 import { workspace } from "../support/tsbox.ts";
+import { until } from "../support/until.ts";
 import { hostileFolder } from "./attack.ts";
 
 const able = need("user-namespace", test);
@@ -31,9 +31,11 @@ async function gone(pid: number): Promise<boolean> {
 }
 
 able("pid 1 killed takes every process of the container along", async () => {
-  await box.tsbox("run", "-d", "--name", "family", "base", "sh", "-c", "sleep 61 & sleep 62 & wait");
+  await box.tsbox("run", "-d", "--name", "family", "base", "sh", "-c", "sleep 61 & sleep 62 & echo both; wait");
+  await until(async () => (await box.tsbox("logs", "family")).stdout === "both\n");
   const pid = Number((await box.tsbox("inspect", "--format", "{{.State.Pid}}", "family")).stdout);
   const children = readFileSync(`/proc/${pid}/task/${pid}/children`, "utf8").trim().split(" ").map(Number);
+  assert.is(children.length, 2);
   await box.tsbox("kill", "family");
   for (const child of [pid, ...children]) assert.ok(await gone(child));
 });

@@ -4,6 +4,7 @@ import { test } from "uvu";
 import * as assert from "uvu/assert";
 import { has, need } from "../support/need.ts";
 import { workspace } from "../support/tsbox.ts";
+import { until } from "../support/until.ts";
 import { attack, hostileFolder } from "./attack.ts";
 
 const able = need(["user-namespace", "not-root"], test);
@@ -31,7 +32,19 @@ ranged("--pids-limit bounds all users of a container together", async () => {
 });
 
 able("--pids-limit is the container's alone: others have their own, and so has the caller", async () => {
-  await box.tsbox("run", "-d", "--name", "full", "--pids-limit", "3", "base", "sh", "-c", "sleep 90 & sleep 90 & wait");
+  await box.tsbox(
+    "run",
+    "-d",
+    "--name",
+    "full",
+    "--pids-limit",
+    "3",
+    "base",
+    "sh",
+    "-c",
+    "sleep 90 & sleep 90 & echo full; wait",
+  );
+  await until(async () => (await box.tsbox("logs", "full")).stdout === "full\n");
   assert.is((await box.tsbox("run", "--rm", "--pids-limit", "3", "base", "sh", "-c", "ls & wait; echo ok")).code, 0);
   const { code, stderr } = await box.tsbox("exec", "full", "true");
   assert.is(code, 125);

@@ -38,7 +38,7 @@ able("a container runs where only the filter and the masks are off", async () =>
 // Well above what Node's threads need, which are more on a machine with more cores.
 able("the limit of processes holds for what is nested", async () => {
   const { stdout, stderr } = await nested(
-    `${inner} run --rm base sh -c 'for i in $(seq 80); do sleep 5 & done; echo done'`,
+    `${inner} run --rm base sh -c 'for i in $(seq 80); do sleep 100 & done; echo done'`,
     "--privileged",
     "--pids-limit",
     "60",

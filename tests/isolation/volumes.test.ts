@@ -6,6 +6,7 @@ import { test } from "uvu";
 import * as assert from "uvu/assert";
 import { need } from "../support/need.ts";
 import { TSBOX, workspace } from "../support/tsbox.ts";
+import { until } from "../support/until.ts";
 
 const able = need("user-namespace", test);
 const box = workspace();
@@ -62,8 +63,9 @@ able("the same of a container that does not run", async () => {
 
 able("cp goes through no door of /proc to what the helper has open", async () => {
   const open =
-    "for n in 0 1 2 3 4 5 6 7 8 9; do ln -s /proc/self/fd/$n /l$n; done; ln -s /proc/self/cwd /cwd; exec sleep 100";
+    "for n in 0 1 2 3 4 5 6 7 8 9; do ln -s /proc/self/fd/$n /l$n; done; ln -s /proc/self/cwd /cwd; echo ready; exec sleep 100";
   await box.tsbox("run", "-d", "--name", "doors", "base", "sh", "-c", open);
+  await until(async () => (await box.tsbox("logs", "doors")).stdout === "ready\n");
   for (const link of ["cwd", "l0", "l1", "l2", "l3", "l4", "l5", "l6", "l7"]) {
     const read = await box.run(["cp", "-L", `doors:/${link}/secret`, at("leak")], { cwd: victim });
     assert.is.not(read.code, 0, link);

@@ -6,9 +6,9 @@ import { existsSync, readdirSync, readFileSync } from "node:fs";
 import { join } from "node:path";
 import { test } from "uvu";
 import * as assert from "uvu/assert";
-import { until } from "../cli/support/until.ts";
 import { has, need } from "../support/need.ts";
 import { workspace } from "../support/tsbox.ts";
+import { until } from "../support/until.ts";
 
 const able = need(["user-namespace", "not-root", "cgroup-delegation"], test);
 const marking = need(["user-namespace", "not-root", "cgroup-delegation", "setfattr", "systemd-run"], test);

@@ -1,6 +1,6 @@
 import * as assert from "uvu/assert";
 import type { Workspace } from "../../support/tsbox.ts";
-import { until } from "./until.ts";
+import { until } from "../../support/until.ts";
 
 /** A shell in a terminal of its own, as a person has it. */
 export interface Terminal extends AsyncDisposable {
