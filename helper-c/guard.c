@@ -37,13 +37,13 @@ _Noreturn static void keep_watch(const struct monitor *monitor, pid_t parent)
     sigprocmask(SIG_SETMASK, &all, NULL);
     setsid(); /* what is sent to the terminal's processes is not meant for us */
     /* nobody waits for the end of a pipe or a lock because of us */
-    int pidfd = dup2(monitor->pidfd, 0);
-    syscall(SYS_close_range, 1u, ~0u, 0u);
+    int pidfd = dup2(monitor->pidfd, 0), mounts = monitor->mounts < 0 ? -1 : dup2(monitor->mounts, 1);
+    syscall(SYS_close_range, mounts < 0 ? 1u : 2u, ~0u, 0u);
     prctl(PR_SET_PDEATHSIG, SIGNAL_PARENT_DIED, 0, 0, 0);
     while (getppid() == parent)
         sigwaitinfo(&death, NULL);
     syscall(SYS_pidfd_send_signal, pidfd, SIGKILL, NULL, 0);
-    processes_kill(&monitor->mounts);
+    processes_kill(mounts);
     _exit(0);
 }
 

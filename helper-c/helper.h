@@ -585,7 +585,7 @@ struct monitor {
     int signals;
     int user_namespace; /* for `cleanup` */
     int lock; /* says who the container's first process is, for those that `share` */
-    struct namespace_identity mounts; /* of a container that shares its pid namespace: tells its processes */
+    int mounts; /* the mount namespace of a container that shares its pid namespace: tells its processes */
     int log;
     int master;
     int status_pipe; /* to the front process, when detached */
@@ -652,8 +652,10 @@ void journal_write(const struct plan *plan, const char *action, const char *key,
 int cmd_processes(int argc, char **argv);
 /* The namespace of this kind that the process is in. */
 bool namespace_identify(pid_t pid, const char *kind, struct namespace_identity *identity);
-/* SIGKILL to all that are in the mount namespace, and to what they have started. */
-void processes_kill(const struct namespace_identity *mounts);
+/* A descriptor of it, or -1. As long as it is open no later namespace has its number. */
+int namespace_open(pid_t pid, const char *kind);
+/* SIGKILL to all that are in the mount namespace, and to what they have started; a negative descriptor: nobody. */
+void processes_kill(int mounts);
 
 /*** health.c ***/
 

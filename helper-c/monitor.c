@@ -233,7 +233,10 @@ static void reap(struct monitor *monitor)
         return;
     monitor->exited = true;
     monitor_tell_first(monitor, false);
-    processes_kill(&monitor->mounts);
+    processes_kill(monitor->mounts);
+    if (monitor->mounts >= 0)
+        close(monitor->mounts);
+    monitor->mounts = -1;
     publish_finish();
     int status = monitor->status, signal = WIFSIGNALED(status) ? WTERMSIG(status) : 0;
     if (!monitor->executed && ends_with_exec(&monitor->run->plan))

@@ -45,6 +45,22 @@ bool namespace_identify(pid_t pid, const char *kind, struct namespace_identity *
     return true;
 }
 
+int namespace_open(pid_t pid, const char *kind)
+{
+    char path[48];
+    snprintf(path, sizeof path, "/proc/%d/ns/%s", pid, kind);
+    return open_cloexec(path, O_RDONLY, 0);
+}
+
+static bool identify_open(int fd, struct namespace_identity *identity)
+{
+    struct stat found;
+    if (fd < 0 || fstat(fd, &found) < 0)
+        return false;
+    *identity = (struct namespace_identity){found.st_dev, found.st_ino};
+    return true;
+}
+
 /* What makes a process one of the container. */
 struct scope {
     struct namespace_identity own, wanted; /* this process's namespace, and the container's */
@@ -207,10 +223,11 @@ static void pause_a_little(void)
     nanosleep(&(struct timespec){.tv_nsec = 1000000}, NULL);
 }
 
-void processes_kill(const struct namespace_identity *mounts)
+void processes_kill(int mounts)
 {
-    struct scope scope = {.wanted = *mounts, .by_mounts = true};
-    if (mounts->inode == 0 || !namespace_identify(0, "mnt", &scope.own) || scope.own.inode == mounts->inode)
+    struct scope scope = {.by_mounts = true};
+    if (!identify_open(mounts, &scope.wanted) || !namespace_identify(0, "mnt", &scope.own) ||
+        scope.own.inode == scope.wanted.inode)
         return;
     for (int round = 0; round < ROUNDS_MAX && look_once(ACTION_KILL, &scope); round++)
         pause_a_little();
@@ -235,7 +252,9 @@ int cmd_processes(int argc, char **argv)
     }
     struct scope scope = {.by_mounts = !is_first((pid_t)pid)};
     const char *kind = scope.by_mounts ? "mnt" : "pid";
-    if (!namespace_identify(0, kind, &scope.own) || !namespace_identify((pid_t)pid, kind, &scope.wanted) ||
+    /* held to the end, or what has ended meanwhile would give its number to another container */
+    cleanup_fd int held = namespace_open((pid_t)pid, kind);
+    if (!namespace_identify(0, kind, &scope.own) || !identify_open(held, &scope.wanted) ||
         process_start_time((pid_t)pid) != start)
         die(ESRCH, argv[1], "Cannot find the container's first process");
     if (scope.own.inode == scope.wanted.inode && scope.own.device == scope.wanted.device)

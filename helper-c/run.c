@@ -26,6 +26,7 @@ static struct monitor monitor = {
     .signals = -1,
     .user_namespace = -1,
     .lock = -1,
+    .mounts = -1,
     .log = -1,
     .listener = -1,
     .master = -1,
@@ -453,7 +454,7 @@ static void executed(struct monitor *self)
     monitor_tell_first(self, true);
     /* of a shared pid namespace nothing ends with the first process */
     if (plan->lock && plan->namespaces[NS_MOUNT] && !plan->namespaces[NS_PID])
-        namespace_identify(self->pid, "mnt", &self->mounts);
+        self->mounts = namespace_open(self->pid, "mnt");
     /* The program runs beside what follows. */
     if (plan->attach)
         attach_listen(self, plan->attach);
