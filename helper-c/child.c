@@ -124,6 +124,7 @@ void child_main(struct run *run)
             stem_main(run);
         else
             cgroup_namespace(plan);
+        must(processes_tell(run));
         must(publish_inside(run));
         must(set_time_offsets(plan));
         must(become_namespace_root(plan));

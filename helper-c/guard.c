@@ -20,7 +20,7 @@ static pid_t guard;
 static bool needs_guard(const struct plan *plan)
 {
     const struct op *capabilities = plan_find(plan, "capabilities");
-    if (plan->lock && !plan->join_pid && !plan->namespaces[NS_PID])
+    if (processes_are_shared(plan))
         return true;
     if (plan->init || plan->join_pid)
         return false;

@@ -348,6 +348,7 @@ enum message_kind {
     MESSAGE_FAILED,
     MESSAGE_EXEC_FAILED = STAGE_MESSAGE_KIND, /* after READY, from the stage; `pid` is an errno */
     MESSAGE_NETWORK, /* with `publish`: the net namespace */
+    MESSAGE_MOUNTS,  /* of a container that shares its pid namespace: its mount namespace */
     MESSAGE_FUSE,    /* what fuse-overlayfs reads from; `pid` is the op's index */
 };
 
@@ -652,6 +653,10 @@ void journal_write(const struct plan *plan, const char *action, const char *key,
 int cmd_processes(int argc, char **argv);
 /* The namespace of this kind that the process is in. */
 bool namespace_identify(pid_t pid, const char *kind, struct namespace_identity *identity);
+/* Whether the container's processes are not those of a pid namespace of its own. */
+bool processes_are_shared(const struct plan *plan);
+/* In the child: tells the monitor the mount namespace, by which its processes are known. */
+int processes_tell(const struct run *run);
 /* A descriptor of it, or -1. As long as it is open no later namespace has its number. */
 int namespace_open(pid_t pid, const char *kind);
 /* SIGKILL to all that are in the mount namespace, and to what they have started; a negative descriptor: nobody. */

@@ -156,6 +156,9 @@ static void handle_message(struct monitor *monitor, void (*executed)(struct moni
     case MESSAGE_FUSE:
         fuse_begin(monitor, (size_t)message.pid, fd);
         break;
+    case MESSAGE_MOUNTS:
+        monitor->mounts = fd;
+        break;
     case MESSAGE_NETWORK:
         publish_begin(&monitor->run->plan, fd);
         break;

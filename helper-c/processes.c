@@ -52,6 +52,24 @@ int namespace_open(pid_t pid, const char *kind)
     return open_cloexec(path, O_RDONLY, 0);
 }
 
+bool processes_are_shared(const struct plan *plan)
+{
+    return plan->lock && !plan->join_pid && !plan->namespaces[NS_PID];
+}
+
+/* Before the program is there, which may end at once and leave others behind; and by the child itself:
+ * nobody may look at one who has entered another container's pid namespace. */
+int processes_tell(const struct run *run)
+{
+    if (!processes_are_shared(&run->plan) || !run->plan.namespaces[NS_MOUNT])
+        return 0;
+    cleanup_fd int fd = open_cloexec("/proc/self/ns/mnt", O_RDONLY, 0);
+    struct message message = {.kind = MESSAGE_MOUNTS};
+    if (fd < 0 || message_send(run->socket, &message, fd) < 0)
+        return fail(errno, NULL, "Cannot tell the monitor the mount namespace");
+    return 0;
+}
+
 static bool identify_open(int fd, struct namespace_identity *identity)
 {
     struct stat found;

@@ -452,9 +452,6 @@ static void executed(struct monitor *self)
     event_end();
     self->started = now_nanoseconds(CLOCK_MONOTONIC);
     monitor_tell_first(self, true);
-    /* of a shared pid namespace nothing ends with the first process */
-    if (plan->lock && plan->namespaces[NS_MOUNT] && !plan->namespaces[NS_PID])
-        self->mounts = namespace_open(self->pid, "mnt");
     /* The program runs beside what follows. */
     if (plan->attach)
         attach_listen(self, plan->attach);

@@ -210,44 +210,61 @@ able("the host's own: processes, ipc, name and cgroups", async () => {
   assert.match(stderr, /Permission denied[\s\S]*Read-only file system/);
 });
 
+/** Seconds that nobody else on the machine sleeps for. */
+const long = (number: number) => `${100_000 + process.pid}${number}`;
+
+/** Processes of the machine that sleep for so many. */
+function sleeping(...seconds: string[]): string[] {
+  return readdirSync("/proc").filter((name) => {
+    try {
+      return /^\d+$/.test(name) && seconds.some((time) => commandLine(name) === `sleep\0${time}\0`);
+    } catch {
+      return false;
+    }
+  });
+}
+
+function commandLine(pid: string): string {
+  return readFileSync(`/proc/${pid}/cmdline`, "latin1");
+}
+
 able("pause and stop of one with the host's pid namespace touch its own processes only", async () => {
-  await tsbox("run", "-d", "--name", "wide", "--pid", "host", "base", "sh", "-c", "(sleep 613 &); sleep 614");
-  const sleeping = () =>
-    readdirSync("/proc").filter((name) => {
-      try {
-        return /^\d+$/.test(name) && /sleep\0(613|614)\0/.test(readFileSync(`/proc/${name}/cmdline`, "latin1"));
-      } catch {
-        return false;
-      }
-    });
-  await until(() => sleeping().length === 2);
+  const [one, other] = [long(1), long(2)];
+  await tsbox("run", "-d", "--name", "wide", "--pid", "host", "base", "sh", "-c", `(sleep ${one} &); sleep ${other}`);
+  await until(() => sleeping(one, other).length === 2);
   assert.is((await tsbox("pause", "wide")).code, 0);
-  const states = sleeping().map((pid) => /^State:\s+(\S)/m.exec(readFileSync(`/proc/${pid}/status`, "utf8"))?.[1]);
+  const status = (pid: string) => readFileSync(`/proc/${pid}/status`, "utf8");
+  const states = sleeping(one, other).map((pid) => /^State:\s+(\S)/m.exec(status(pid))?.[1]);
   assert.equal(states, ["T", "T"]);
   await tsbox("unpause", "wide");
   await tsbox("stop", "-t", "0", "wide");
-  await until(() => sleeping().length === 0);
+  await until(() => sleeping(one, other).length === 0);
   await tsbox("rm", "wide");
 });
 
 able("what shares a pid namespace goes with its monitor, too", async () => {
-  const sleeping = () =>
-    readdirSync("/proc").filter((name) => {
-      try {
-        return /^\d+$/.test(name) && /sleep\0(615|616)\0/.test(readFileSync(`/proc/${name}/cmdline`, "latin1"));
-      } catch {
-        return false;
-      }
-    });
+  const [one, other] = [long(3), long(4)];
   for (const init of [[], ["--init"]]) {
     const flags = ["-d", "--name", "orphans", "--pid", "host", ...init];
-    await tsbox("run", ...flags, "base", "sh", "-c", "(sleep 615 &); sleep 616");
-    await until(() => sleeping().length === 2);
+    await tsbox("run", ...flags, "base", "sh", "-c", `(sleep ${one} &); sleep ${other}`);
+    await until(() => sleeping(one, other).length === 2);
     assert.is((await tsbox("exec", "orphans", "true")).code, 0);
     process.kill(Number(await field("orphans", "{{.State.MonitorPid}}")), "SIGKILL");
-    await until(() => sleeping().length === 0);
+    await until(() => sleeping(one, other).length === 0);
     await tsbox("rm", "-f", "orphans");
   }
+});
+
+able("a program that ends at once leaves nobody in a shared pid namespace", async () => {
+  await tsbox("run", "-d", "--name", "donor", "base", "sleep", "600");
+  const script = `sleep ${long(5)} & exit 0`;
+  for (const flag of ["container:donor", "host"]) {
+    for (let round = 0; round < 5; round++) {
+      assert.is((await run("--pid", flag, "base", "sh", "-c", script)).code, 0);
+      assert.equal(sleeping(long(5)), [], flag);
+    }
+  }
+  await tsbox("rm", "-f", "-t", "0", "donor");
 });
 
 able("--dns, --dns-search and --dns-option make resolv.conf; inspect tells them", async () => {
