@@ -4,6 +4,7 @@ import { join } from "node:path";
 import { test } from "uvu";
 import * as assert from "uvu/assert";
 import { workspace } from "../support/tsbox.ts";
+import { until } from "../support/until.ts";
 
 const box = workspace();
 test.after(() => box[Symbol.asyncDispose]());
@@ -35,8 +36,7 @@ test("the current directory is kept, and so are its files outside", async () => 
 
 test("writes are kept until the container is removed", async () => {
   await box.tsbox("run", "-d", "--name", "kept", "host", "sh", "-c", "echo x > /tmp/kept-inside; exec sleep 600");
-  const { stdout } = await box.tsbox("exec", "kept", "cat", "/tmp/kept-inside");
-  assert.is(stdout, "x\n");
+  await until(async () => (await box.tsbox("exec", "kept", "cat", "/tmp/kept-inside")).stdout === "x\n");
   assert.not.ok(existsSync("/tmp/kept-inside"));
   assert.is((await box.tsbox("rm", "-f", "kept")).code, 0);
 });

@@ -41,8 +41,12 @@ async function pack(source: string): Promise<string> {
 /** koffi comes from the registry; without a network the checkout's own copy is as good. */
 async function install(tarball: string): Promise<Result> {
   writeFileSync(join(folder, "package.json"), '{ "name": "stranger", "private": true }\n');
-  const result = await npm(["install", "--prefer-offline", "--fetch-retries=0", tarball], folder);
-  if (result.code === 0 || !/ENOTFOUND|ECONN|EAI_AGAIN|ETIMEDOUT|ENOTCACHED|network/.test(result.stderr)) return result;
+  const result = await npm(
+    ["install", "--prefer-offline", "--fetch-retries=0", "--fetch-timeout=30000", tarball],
+    folder,
+  );
+  if (result.code === 0 || !/ENOTFOUND|ECONN|EAI_AGAIN|ETIMEDOUT|ENOTCACHED|E5\d\d|network/.test(result.stderr))
+    return result;
   const platform = join(ROOT, "node_modules/@koromix");
   const local = [join(ROOT, "node_modules/koffi"), ...readdirSync(platform).map((name) => join(platform, name))];
   const tarballs: string[] = [];

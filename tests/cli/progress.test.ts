@@ -4,7 +4,7 @@ import * as assert from "uvu/assert";
 import { type FakeRegistry, fakeRegistry, noise } from "../support/fake-registry.ts";
 import { need } from "../support/need.ts";
 import { TSBOX, workspace } from "../support/tsbox.ts";
-import { terminal } from "./support/terminal.ts";
+import { resizing, terminal } from "./support/terminal.ts";
 
 const able = need(["user-namespace", "not-root"], test);
 const shown = need(["user-namespace", "not-root", "tmux"], test);
@@ -58,22 +58,24 @@ for (const columns of [40, 200]) {
 }
 
 shown("a terminal that is resized meanwhile shows each line once", async () => {
-  await using registry = await fakeRegistry();
-  await using box = workspace();
-  await using screen = await terminal(box, 120, 20);
-  const { name, goOn } = await halfServed(registry, 2);
-  await screen.type(`${TSBOX} pull ${name}`, "Enter");
-  await screen.shows(/\[=+> +\][\s\S]*\[=+> +\]/);
-  await screen.resize(50, 20);
-  await screen.shows(/^\w{12} downloading [^\n]{1,36}\n\w{12} downloading [^\n]{1,36}\n0 of 2 layers/m);
-  const lines = await screen.screen();
-  assert.is(lines.filter((line) => /downloading/.test(line)).length, 2, lines.join("\n"));
-  await screen.resize(100, 20);
-  goOn();
-  await screen.shows(/2 of 2 layers/);
-  const end = await screen.screen();
-  assert.is(end.filter((line) => /pull complete/.test(line)).length, 2, end.join("\n"));
-  assert.is(end.filter((line) => /downloading/.test(line)).length, 0, end.join("\n"));
+  await resizing(async () => {
+    await using registry = await fakeRegistry();
+    await using box = workspace();
+    await using screen = await terminal(box, 120, 20);
+    const { name, goOn } = await halfServed(registry, 2);
+    await screen.type(`${TSBOX} pull ${name}`, "Enter");
+    await screen.shows(/\[=+> +\][\s\S]*\[=+> +\]/);
+    await screen.resize(50, 20);
+    await screen.shows(/^\w{12} downloading [^\n]{1,36}\n\w{12} downloading [^\n]{1,36}\n0 of 2 layers/m);
+    const lines = await screen.screen();
+    assert.is(lines.filter((line) => /downloading/.test(line)).length, 2, lines.join("\n"));
+    await screen.resize(100, 20);
+    goOn();
+    await screen.shows(/2 of 2 layers/);
+    const end = await screen.screen();
+    assert.is(end.filter((line) => /pull complete/.test(line)).length, 2, end.join("\n"));
+    assert.is(end.filter((line) => /downloading/.test(line)).length, 0, end.join("\n"));
+  });
 });
 
 shown("with more layers than rows those that move are shown and nothing scrolls by", async () => {

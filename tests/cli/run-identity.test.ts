@@ -84,7 +84,7 @@ test("without --hostname it is the start of the container's id", async () => {
 
 test("--network none has loopback up and nothing else", async () => {
   const { stdout } = await sh(
-    "ls /sys/class/net; cat /proc/net/route | wc -l; ping -c1 -W1 127.0.0.1 >/dev/null && echo up",
+    "ls /sys/class/net; cat /proc/net/route | wc -l; ping -c1 -W20 127.0.0.1 >/dev/null && echo up",
     "--network",
     "none",
   );

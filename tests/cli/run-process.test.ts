@@ -153,7 +153,8 @@ test("the program is pid 1 of a pid namespace of its own", async () => {
 });
 
 test("--init reaps orphans and passes the status on", async () => {
-  const script = "for i in 1 2 3; do sh -c 'sleep 0.1 & exit' ; done; sleep 0.6; ps -o stat | grep -c Z; exit 7";
+  const script =
+    "for i in 1 2 3; do sh -c 'sleep 0.1 & exit' ; done; sleep 0.6; n=0; while ps -o stat | grep -q Z && [ $((n+=1)) -lt 100 ]; do sleep 0.1; done; ps -o stat | grep -c Z; exit 7";
   const { code, stdout } = await sh(script, "--init");
   assert.is(stdout, "0\n");
   assert.is(code, 7);

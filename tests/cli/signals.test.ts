@@ -82,9 +82,11 @@ test("a detached container ends with its monitor", async () => {
 });
 
 test("processes that the program left behind end with it", async () => {
-  const { stdout } = await box.tsbox("run", "--rm", "base", "sh", "-c", "sleep 4321 & echo left");
+  // so long sleeps nobody else on the machine
+  const left = `sleep ${100_000 + process.pid}`;
+  const { stdout } = await box.tsbox("run", "--rm", "base", "sh", "-c", `${left} & echo left`);
   assert.is(stdout, "left\n");
-  await until(async () => !(await box.program("ps", ["-eo", "args"])).stdout.includes("sleep 4321"));
+  await until(async () => !(await box.program("ps", ["-eo", "args"])).stdout.includes(`${left}\n`));
 });
 
 test("nothing is left after all that", async () => {

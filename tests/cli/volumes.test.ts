@@ -168,7 +168,17 @@ test("--volumes-from gives the volumes and binds of another container, ro if ask
 
 test("--volumes-from keeps an anonymous volume when the --rm container that made it ends", async () => {
   await box.tsbox("run", "-d", "--rm", "--name", "brief", "-v", "/h", "base", "sh", "-c", "echo h > /h/f; sleep 100");
-  const taker = ["run", "--name", "taker", "--volumes-from", "brief", "base", "sh", "-c", "until cat /h/f; do :; done"];
+  const taker = [
+    "run",
+    "--name",
+    "taker",
+    "--volumes-from",
+    "brief",
+    "base",
+    "sh",
+    "-c",
+    "until grep h /h/f; do :; done",
+  ];
   assert.match((await box.tsbox(...taker)).stdout, /h\n/);
   await box.tsbox("run", "--name", "second", "--volumes-from", "brief:ro", "base", "true");
   await box.tsbox("rm", "-f", "brief");

@@ -45,6 +45,8 @@ export async function openPage(url: string, size = "1280,900"): Promise<Page> {
       "--disable-gpu",
       "--disable-dev-shm-usage",
       "--no-first-run",
+      // a key that comes before the first picture is a key, too
+      "--allow-pre-commit-input",
       "--disable-background-networking",
       "--disable-component-update",
       `--window-size=${size}`,
@@ -102,7 +104,7 @@ export async function openPage(url: string, size = "1280,900"): Promise<Page> {
       return result.value;
     },
     async until(expression) {
-      for (let attempt = 0; attempt < 200; attempt++) {
+      for (let attempt = 0; attempt < 1200; attempt++) {
         if (await page.eval<boolean>(`Boolean(${expression})`)) return;
         await sleep(25);
       }

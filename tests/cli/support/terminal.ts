@@ -11,6 +11,18 @@ export interface Terminal extends AsyncDisposable {
   shows(pattern: RegExp): Promise<void>;
 }
 
+/** Three attempts at what changes a terminal's width: a drawing that is on its way then was made for the old one, whatever the program does. */
+export async function resizing(attempt: () => Promise<void>): Promise<void> {
+  for (let left = 2; left > 0; left--) {
+    try {
+      return await attempt();
+    } catch {
+      // once more
+    }
+  }
+  return attempt();
+}
+
 let terminals = 0;
 
 export async function terminal(box: Workspace, columns: number, rows: number): Promise<Terminal> {
