@@ -121,7 +121,8 @@ function currentDirectory(): string {
   try {
     return process.cwd();
   } catch {
-    // It was removed; only relative paths miss it.
+    // It was removed; only relative paths miss it, and threads, which Node does not start there.
+    process.chdir("/");
     return "/";
   }
 }

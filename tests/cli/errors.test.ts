@@ -147,6 +147,14 @@ test("without XDG_RUNTIME_DIR, and with any umask, it runs the same", async () =
   assert.match(stdout, /localhost[\s\S]*bin\n$/);
 });
 
+test("in a folder that was removed it runs the same, and unpacks what is not there yet", async () => {
+  await using fresh = workspace();
+  const script = 'mkdir gone; cd gone; rmdir ../gone; exec "$0" run --rm base pwd';
+  const { code, stdout, stderr } = await fresh.program("sh", ["-c", script, TSBOX], { cwd: fresh.dir });
+  assert.is(code, 0, stderr);
+  assert.is(stdout, "/\n");
+});
+
 test("the store is where TSBOX_ROOT or --root say", async () => {
   const other = join(box.dir, "other-store");
   assert.is((await box.tsbox("--root", other, "run", "--name", "here", "base", "true")).code, 0);
