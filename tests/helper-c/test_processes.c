@@ -3,6 +3,7 @@
 #include "testing.h"
 
 #include <sched.h>
+#include <sys/prctl.h>
 #include <sys/syscall.h>
 #include <sys/wait.h>
 #include <time.h>
@@ -18,6 +19,7 @@ static pid_t start(void)
         return 0;
     pid_t pid = fork();
     if (pid == 0) {
+        prctl(PR_SET_PDEATHSIG, SIGKILL);
         byte = unshare(CLONE_NEWUSER | CLONE_NEWNS) == 0;
         write_all(ends[1], &byte, 1);
         syscall(SYS_close_range, 3u, ~0u, 0u); /* nor does it hold what others look at */
