@@ -51,7 +51,8 @@ export async function stopRecord(
     return;
   }
   if (!isUp(state)) {
-    if (await startsAgain(engine, record, state, why)) await stopRecord(engine, record, timeout, signal, why);
+    // it may have been on its way to the next run
+    if (await announceStop(engine, record, state, why)) await stopRecord(engine, record, timeout, signal, why);
     return;
   }
   markStopped(engine, record, why);
@@ -69,8 +70,8 @@ export async function stopRecord(
   tell(engine, record, "stop");
 }
 
-/** Between an end and the next life by a policy a monitor says nothing for a moment: it hears of the stop, unless it has begun that life. */
-async function startsAgain(
+/** Between an end and the next run by a policy a monitor says nothing for a moment: it is told of the stop. True: it has gone on nevertheless. */
+async function announceStop(
   engine: Engine,
   record: ContainerRecord,
   state: ContainerState,
